@@ -1,0 +1,30 @@
+"""Every test runs with shapes checked (jaxtyping + beartype), seeds fixed and one thread."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+# Before anything imports the packages: the hook instruments what is imported after it.
+install_import_hook(["threestudio", "cascade_zero123"], "shape_checks.check")
+
+
+@pytest.fixture(autouse=True)
+def fixed_seeds():
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+def pytest_configure(config):
+    torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="needs CUDA"))

@@ -1,0 +1,42 @@
+"""The runtime: threestudio's plugin API, on current libraries, for CPU and CUDA.
+
+`register` and `find` tie class names in YAML files to classes; `info`, `warn` and `debug` are the console.
+"""
+
+import logging
+
+from threestudio.registry import find, modules, register
+from threestudio.utils.rank import get_rank
+
+__version__ = "0.1.0"
+__modules__ = modules
+
+logger = logging.getLogger("threestudio")
+
+
+def info(message: str, *args: object) -> None:
+    """Said once a run: by the first process only."""
+    if get_rank() == 0:
+        logger.info(message, *args)
+
+
+def warn(message: str, *args: object) -> None:
+    if get_rank() == 0:
+        logger.warning(message, *args)
+
+
+def debug(message: str, *args: object) -> None:
+    if get_rank() == 0:
+        logger.debug(message, *args)
+
+
+# Last, because importing the components registers them.
+import importlib  # noqa: E402
+
+for room in ("data", "models", "systems"):
+    try:
+        importlib.import_module(f"threestudio.{room}")
+    except ImportError as error:
+        logger.warning("threestudio.%s is not complete yet: %s", room, error)
+
+__all__ = ["debug", "find", "info", "register", "warn"]

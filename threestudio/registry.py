@@ -1,0 +1,44 @@
+"""Components by name: YAML says `geometry_type: "implicit-volume"`, a class says `@register("implicit-volume")`."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from threestudio.errors import UserError, nearest_name
+
+Component = TypeVar("Component", bound=type)
+
+modules: dict[str, type] = {}
+
+
+def register(name: str) -> Callable[[Component], Component]:
+    """Class decorator; a name belongs to one class."""
+
+    def decorator(component: Component) -> Component:
+        taken = modules.get(name)
+        if taken is not None:
+            raise UserError(
+                f'component name "{name}" of {_path(component)} is already taken by {_path(taken)}; rename one of them'
+            )
+        modules[name] = component
+        return component
+
+    return decorator
+
+
+def find(name: str) -> type:
+    """The class registered as `name`; "main:mixin,mixin" puts the mixins before `main` in the bases of a new class."""
+    main, colon, mixins = name.partition(":")
+    if not colon:
+        return _component(name)
+    bases = [*mixins.split(","), main]
+    return type(f"{main}.{mixins}", tuple(_component(base) for base in bases), {})
+
+
+def _component(name: str) -> type:
+    if name in modules:
+        return modules[name]
+    raise UserError(f'no component "{name}"; ' + nearest_name(name, modules, quote='"'))
+
+
+def _path(component: type) -> str:
+    return f"{component.__module__}.{component.__qualname__}"

@@ -1,0 +1,1 @@
+"""Systems: what is optimised, and by which losses."""

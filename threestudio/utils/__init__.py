@@ -1,0 +1,1 @@
+"""What every component stands on: base classes, config, schedules, checkpoints, saving."""

@@ -1,0 +1,23 @@
+"""Random draws that depend on nothing but (seed, purpose, step), so that a resumed run repeats an uninterrupted one."""
+
+import hashlib
+
+import torch
+
+_seed = 0
+
+
+def set_seed(seed: int) -> None:
+    """Called once by launch.py, with the config's `seed`."""
+    global _seed
+    _seed = seed
+
+
+def get_seed() -> int:
+    return _seed
+
+
+def step_generator(seed: int, purpose: str, step: int, device: str | torch.device = "cpu") -> torch.Generator:
+    """A fresh generator for what `purpose` draws in `step`; different purposes and steps are independent."""
+    digest = hashlib.sha256(f"{seed}/{purpose}/{step}".encode()).digest()
+    return torch.Generator(device=device).manual_seed(int.from_bytes(digest[:8], "little") >> 1)
