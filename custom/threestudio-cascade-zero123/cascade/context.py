@@ -1,0 +1,60 @@
+"""What the Refiner is shown: one token a view, and the latents of the source (Eq. 8-11).
+
+    token_i = cc_projection([embedding of view i, pose i -> target])                    (Eq. 8: poses subtract)
+    tokens  = [source, self-prompted view 1 .. P, (coarse target, zero transition)]     (Eq. 9-11: along the token axis)
+
+The channel-concatenated latents, and the class vector of models that have one, are those of the source alone: with no
+further view this is plain Zero-1-to-3.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..zero123.model import Context, Zero123
+from ..zero123.pose import Pose, pose_token
+
+
+def transitions(views: Pose, targets: Pose) -> Float[Tensor, "target token 4"]:
+    """Eq. 8: from each view to each target; [0, 0, 1, 0] (the zero transition) where they are the same."""
+    count, tokens = len(targets.distance), len(views.distance)
+    target = Pose(*(value.repeat_interleave(tokens) for value in targets))
+    view = Pose(*(value.repeat(count) for value in views))
+    return pose_token(target, view).reshape(count, tokens, 4)
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """The views of one object, encoded once; the first is the source."""
+
+    embeddings: Float[Tensor, "1 token dim"]
+    poses: Pose
+    source_latents: Float[Tensor, "1 c h w"]
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, model: Zero123, images: Float[Tensor, "token 3 h w"], poses: Pose) -> "Cascade":
+        """`images` in [0, 1]: the source and then, for a cascade, its self-prompted views."""
+        return cls(model.image_embedding(images).movedim(1, 0), poses, model.source_latents(images[:1]))
+
+    def context(self, model: Zero123, targets: Pose, coarse: Float[Tensor, "target 1 dim"] | None = None) -> Context:
+        """Eq. 9-11 for each target; `coarse` are embeddings of coarse predictions of the targets themselves."""
+        views = len(targets.distance)
+        embeddings = self.embeddings.expand(views, -1, -1)
+        poses = transitions(self.poses, targets)
+        if coarse is not None:
+            embeddings = torch.cat([embeddings, coarse], dim=1)
+            poses = torch.cat([poses, pose_token(targets, targets)[:, None]], dim=1)
+        return model.context(embeddings, poses, self.source_latents.expand(views, -1, -1, -1))
+
+
+def joined(*poses: Pose) -> Pose:
+    return Pose(*(torch.cat(values) for values in zip(*poses, strict=True)))
+
+
+def beside(pose: Pose, offsets_deg: list[tuple[float, float]]) -> Pose:
+    """One camera for each [azimuth, elevation] offset in degrees from the single camera `pose`, at its distance."""
+    azimuth, elevation = pose.azimuth_deg.new_tensor(offsets_deg).reshape(-1, 2).unbind(-1)
+    return Pose(pose.elevation_deg + elevation, pose.azimuth_deg + azimuth, pose.distance.expand(len(azimuth)))

@@ -1,0 +1,57 @@
+"""The source picture as the models see it: square, on white, the object as large as in training."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from ..errors import UserError
+
+
+def read_rgba(path: str | Path) -> Float[Tensor, "h w 4"]:
+    """Straight alpha, all in [0, 1]; a picture without alpha comes out opaque."""
+    try:
+        with Image.open(path) as image:
+            rgba = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such picture (guidance.cond_image_path)") from None
+    except (UnidentifiedImageError, OSError) as error:
+        raise UserError(f"{path}: not a readable picture ({error})") from error
+    return torch.from_numpy(rgba)
+
+
+def object_ratio(rgba: Float[Tensor, "h w 4"]) -> float:
+    """Larger side of the object's box (alpha above 0.5) over the larger side of the picture."""
+    top, bottom, left, right = _box(rgba)
+    return max(bottom - top, right - left) / max(rgba.shape[:2])
+
+
+def centred(rgba: Float[Tensor, "h w 4"], ratio: float) -> Float[Tensor, "side side 4"]:
+    """The object's box in the middle of a transparent square, its larger side `ratio` of the square's."""
+    top, bottom, left, right = _box(rgba)
+    height, width = bottom - top, right - left
+    side = max(round(max(height, width) / ratio), height, width)
+    square = rgba.new_zeros(side, side, 4)
+    y, x = (side - height) // 2, (side - width) // 2
+    square[y : y + height, x : x + width] = rgba[top:bottom, left:right]
+    return square
+
+
+def on_white(rgba: Float[Tensor, "h w 4"], size: int) -> Float[Tensor, "1 3 size size"]:
+    """Composited on white, resized with anti-aliasing; in [0, 1]."""
+    alpha = rgba[..., 3:]
+    rgb = rgba[..., :3] * alpha + (1 - alpha)
+    resized = F.interpolate(rgb.permute(2, 0, 1)[None], (size, size), mode="bilinear", antialias=True)
+    return resized.clamp(0, 1)
+
+
+def _box(rgba: Float[Tensor, "h w 4"]) -> tuple[int, int, int, int]:
+    opaque = rgba[..., 3] > 0.5
+    if not opaque.any():
+        raise UserError("the source picture is fully transparent; no pixel has alpha above 0.5")
+    rows, columns = opaque.any(1).nonzero().flatten(), opaque.any(0).nonzero().flatten()
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
