@@ -1,0 +1,274 @@
+"""Score distillation with the Refiner ("cascade-zero123-guidance"), under this runtime or upstream threestudio's.
+
+    once:        Base samples the nearby views of the source picture (Eq. 6-7; cached on disk)
+    every step:  z = encode(rendering);  x_t = sqrt(a) z + sqrt(1 - a) eps
+                 eps_hat = Refiner(x_t, t, source + nearby views as seen from this camera)    (Eq. 8-11)
+                 gradient on z: w(t) (eps_hat - eps), not through the U-Net                   (see sds.py)
+
+Renderings are [view h w 3] in [0, 1] on white. Timesteps and noise depend on (seed, step) alone, so that a resumed run
+repeats an uninterrupted one. With `prompt_views: []` this is plain Zero-1-to-3.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+from tqdm import tqdm
+
+import threestudio
+from threestudio.utils.base import BaseObject
+from threestudio.utils.misc import C, cleanup
+
+from .cascade.cache import ViewCache, weights_fingerprint
+from .cascade.context import Cascade, joined
+from .cascade.prompt_views import NEARBY_DEG, PromptViews, Sampling, prompt_views
+from .cascade.source import centred, object_ratio, on_white, read_rgba
+from .errors import UserError
+from .evaluation import pictures_of_step
+from .sds import WEIGHTINGS, loss_with_gradient, sds_gradient
+from .zero123.model import Context, Zero123
+from .zero123.pose import Pose
+from .zero123.sampler import guided_output, noise_like_latents, predict_in_one_step, x0_and_epsilon
+from .zero123.weights import load_zero123, weights_files
+
+ONE_STEP_BATCH = 32  # network passes at once
+
+
+@threestudio.register("cascade-zero123-guidance")
+class CascadeZero123Guidance(BaseObject):
+    @dataclass
+    class Config(BaseObject.Config):
+        # Folders of weights (zero123/weights.py): {weights: path}. Refiner defaults to Base.
+        base: dict = field(default_factory=dict)
+        refiner: dict = field(default_factory=dict)
+        # Upstream's name of base.weights. pretrained_config and vram_O are accepted and have nothing to decide here:
+        # a folder says its own configuration, and Base leaves memory as soon as it has sampled.
+        pretrained_model_name_or_path: str = ""
+        pretrained_config: str = ""
+        vram_O: bool = True
+
+        cond_image_path: str = ""  # read unless the system hands the prepared picture over
+        cond_elevation_deg: float = 0.0
+        cond_azimuth_deg: float = 0.0
+        cond_camera_distance: float = 1.2  # world units
+
+        # [azimuth, elevation] in degrees from the source; [] is the plain Zero-1-to-3 baseline.
+        prompt_views: list = field(default_factory=lambda: [list(offset) for offset in NEARBY_DEG])
+        prompt_steps: int = 25
+        prompt_scale: float = 3.0
+        prompt_seed: int = 0
+        cache_dir: str | None = "outputs/.cache/prompt-views"  # null keeps nothing
+
+        guidance_scale: float = 3.0  # 1 is purely conditional and takes half the network passes
+        weighting: str = "sds"  # or "x0": sds.py
+        # Share of all timesteps; numbers or [start_step, start, end, end_step].
+        min_step_percent: Any = 0.02
+        max_step_percent: Any = 0.98
+        grad_clip: Any = None  # largest entry of the latents' gradient, number or schedule
+        half_precision_weights: bool = False  # float16, on CUDA only
+        seed: int = 0
+        max_items_eval: int = 4  # views saved with guidance_eval; -1 is all
+
+    cfg: Config
+
+    def configure(self) -> None:
+        self.base_path, self.refiner_path = self._weights()
+        if self.cfg.weighting not in WEIGHTINGS:
+            raise UserError(f'guidance.weighting "{self.cfg.weighting}"; known are {", ".join(WEIGHTINGS)}')
+        threestudio.info(f"Loading Zero-1-to-3 weights: {self.refiner_path}")
+        self.half = self.cfg.half_precision_weights and self.device.type == "cuda"
+        self.refiner = self._load(self.refiner_path)
+        self.scheduler = self.refiner.scheduler()
+        self.alphas_bar = self.scheduler.alphas_cumprod.to(self.device)
+        self.source_pose = self._pose(
+            self.cfg.cond_elevation_deg, self.cfg.cond_azimuth_deg, self.cfg.cond_camera_distance
+        )
+        self.prompts: PromptViews | None = None
+        self.cascade: Cascade | None = None
+        self.update_step(0, 0)
+
+    def update_step(self, epoch: int, global_step: int, on_load_weights: bool = False) -> None:
+        self.step = global_step
+        timesteps = len(self.alphas_bar)
+        self.min_step = int(timesteps * C(self.cfg.min_step_percent, epoch, global_step))
+        self.max_step = min(int(timesteps * C(self.cfg.max_step_percent, epoch, global_step)), timesteps - 1)
+        self.grad_clip_val = None if self.cfg.grad_clip is None else C(self.cfg.grad_clip, epoch, global_step)
+
+    def set_source(self, rgba: Float[Tensor, "h w 4"]) -> None:
+        """The prepared picture (centred, straight alpha, in [0, 1]); makes the prompt views, or finds them cached."""
+        source = on_white(rgba.float().to(self.device), self.refiner.settings.image_size)
+        with self._precision():
+            self.prompts = self._prompt_views(source)
+            cleanup()
+            images = torch.cat([source, self.prompts.images])
+            self.cascade = Cascade.of(self.refiner, images, joined(self.source_pose, self.prompts.poses))
+        self.source = source
+
+    def __call__(
+        self,
+        rgb: Float[Tensor, "view h w c"],
+        elevation: Float[Tensor, "view"],
+        azimuth: Float[Tensor, "view"],
+        camera_distances: Float[Tensor, "view"],
+        rgb_as_latents: bool = False,
+        guidance_eval: bool = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Elevation and azimuth in degrees. `loss_sds` has the SDS gradient, summed over pixels, mean over views."""
+        with self._precision():
+            latents = self.encode(rgb, rgb_as_latents)
+            context = self.context(elevation, azimuth, camera_distances)
+            timestep, noise = self.draw(latents)
+            noisy = self.scheduler.add_noise(latents.detach(), noise, timestep)
+            with torch.no_grad():
+                output = guided_output(self.refiner, noisy, timestep, context, self.cfg.guidance_scale).float()
+        gradient = self.gradient(latents.detach(), noisy, noise, output, timestep)
+        result = {
+            "loss_sds": loss_with_gradient(latents, gradient),
+            "grad_norm": gradient.norm(),
+            "min_step": self.min_step,
+            "max_step": self.max_step,
+        }
+        if guidance_eval:
+            count = self.cfg.max_items_eval if self.cfg.max_items_eval >= 0 else len(noisy)
+            views = slice(0, min(count, len(noisy)))
+            poses = Pose(elevation[views], azimuth[views], camera_distances[views])
+            with self._precision():
+                result["eval"] = pictures_of_step(
+                    self.refiner, noisy[views], output[views], timestep[views], context, poses, self.cfg.guidance_scale
+                )
+        return result
+
+    def encode(self, rgb: Float[Tensor, "view h w c"], rgb_as_latents: bool = False) -> Float[Tensor, "view k lh lw"]:
+        """The rendering's latents, differentiable."""
+        images = rgb.permute(0, 3, 1, 2).float()
+        if rgb_as_latents:
+            return F.interpolate(images, self.refiner.latent_shape[1:], mode="bilinear", align_corners=False) * 2 - 1
+        size = self.refiner.settings.image_size
+        if images.shape[-2:] != (size, size):
+            images = F.interpolate(images, (size, size), mode="bilinear", align_corners=False)
+        return self.refiner.target_latents(images).float()
+
+    def context(
+        self,
+        elevation_deg: Float[Tensor, "view"],
+        azimuth_deg: Float[Tensor, "view"],
+        distance: Float[Tensor, "view"],
+    ) -> Context:
+        """Source and prompt views as tokens for these cameras."""
+        if self.cascade is None:
+            self.set_source(self._read_source())
+        assert self.cascade is not None
+        targets = Pose(*(value.to(self.device) for value in (elevation_deg, azimuth_deg, distance)))
+        with torch.no_grad():
+            return self.cascade.context(self.refiner, targets)
+
+    def draw(self, latents: Float[Tensor, "view c h w"]) -> tuple[Int[Tensor, "view"], Float[Tensor, "view c h w"]]:
+        """This step's timesteps, uniform in [min_step, max_step], and noise."""
+        digest = hashlib.sha256(f"{self.cfg.seed}/sds/{self.step}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+        upper = max(self.max_step, self.min_step) + 1
+        timestep = torch.randint(self.min_step, upper, (len(latents),), generator=generator)
+        noise = torch.randn(latents.shape, generator=generator)
+        return timestep.to(latents.device), noise.to(latents.device)
+
+    def gradient(
+        self,
+        latents: Float[Tensor, "view c h w"],
+        noisy: Float[Tensor, "view c h w"],
+        noise: Float[Tensor, "view c h w"],
+        output: Float[Tensor, "view c h w"],
+        timestep: Int[Tensor, "view"],
+    ) -> Float[Tensor, "view c h w"]:
+        alpha_bar = self.alphas_bar[timestep]
+        x0, epsilon = x0_and_epsilon(output, noisy, alpha_bar, self.scheduler.config.prediction_type)
+        gradient = sds_gradient(latents, noise, x0, epsilon, alpha_bar, self.cfg.weighting)
+        return gradient if self.grad_clip_val is None else gradient.clamp(-self.grad_clip_val, self.grad_clip_val)
+
+    @torch.no_grad()
+    def one_step_views(
+        self,
+        elevation: Float[Tensor, "view"],
+        azimuth: Float[Tensor, "view"],
+        camera_distances: Float[Tensor, "view"],
+        noises: int = 4,
+    ) -> Float[Tensor, "view h w 3"]:
+        """What the Refiner expects to see from these cameras: its prediction at the highest noise, averaged."""
+        views = max(1, ONE_STEP_BATCH // noises)
+        cameras = zip(elevation.split(views), azimuth.split(views), camera_distances.split(views), strict=True)
+        noise = noise_like_latents(self.refiner, noises, self.cfg.seed, self.device)
+        images = []
+        with self._precision():
+            for chunk in cameras:
+                context = self.context(*(value.repeat_interleave(noises) for value in chunk))
+                latents = predict_in_one_step(self.refiner, context, noise.repeat(len(chunk[0]), 1, 1, 1))
+                images.append(self.refiner.decode(latents.unflatten(0, (-1, noises)).mean(1)).float())
+        return torch.cat(images).permute(0, 2, 3, 1)
+
+    def _prompt_views(self, source: Float[Tensor, "1 3 h w"]) -> PromptViews:
+        offsets = [(float(azimuth), float(elevation)) for azimuth, elevation in self.cfg.prompt_views]
+        sampling = Sampling(self.cfg.prompt_steps, self.cfg.prompt_scale, self.cfg.prompt_seed)
+        fingerprint = weights_fingerprint(weights_files(self.base_path)) if offsets else ""
+        cache = ViewCache(self.cfg.cache_dir)
+        bar = tqdm(total=self.cfg.prompt_steps, desc="Self-prompting", unit="step", leave=False, disable=None)
+        with bar:
+            return prompt_views(
+                self._load_base,
+                fingerprint,
+                source,
+                self.source_pose,
+                offsets,
+                sampling,
+                cache,
+                lambda *_: bar.update(),
+            )
+
+    def _load_base(self) -> Zero123:
+        if self.base_path == self.refiner_path:
+            return self.refiner
+        base = self._load(self.base_path)
+        if base.settings.image_size != self.refiner.settings.image_size:
+            raise UserError(
+                f"{self.base_path} makes {base.settings.image_size} px views and {self.refiner_path} "
+                f"{self.refiner.settings.image_size} px; a cascade needs one size"
+            )
+        return base
+
+    def _load(self, path: str) -> Zero123:
+        model = load_zero123(path, self.device)
+        return model.half() if self.half else model
+
+    def _precision(self) -> torch.autocast:
+        """The host's own mixed precision is not used here; the formulas stay in float32 either way."""
+        return torch.autocast(self.device.type, dtype=torch.float16 if self.half else None, enabled=self.half)
+
+    def _pose(self, elevation_deg: float, azimuth_deg: float, distance: float) -> Pose:
+        return Pose(*(torch.tensor([value], device=self.device) for value in (elevation_deg, azimuth_deg, distance)))
+
+    def _weights(self) -> tuple[str, str]:
+        """Paths of Base and Refiner."""
+        for name, given in (("base", self.cfg.base), ("refiner", self.cfg.refiner)):
+            for key in given:
+                if key != "weights":
+                    raise UserError(f"guidance.{name}.{key}: unknown key; did you mean guidance.{name}.weights?")
+        base = self.cfg.base.get("weights") or self.cfg.pretrained_model_name_or_path
+        if not base:
+            raise UserError("guidance.base.weights must be given: a folder of Zero-1-to-3 weights")
+        return base, self.cfg.refiner.get("weights") or base
+
+    def _read_source(self) -> Float[Tensor, "h w 4"]:
+        """For hosts that do not hand the picture over: the file, with the object as large as the model knows it."""
+        if not self.cfg.cond_image_path:
+            raise UserError("guidance.cond_image_path must be given where the system hands no picture over")
+        rgba, ratio = read_rgba(self.cfg.cond_image_path), self.refiner.settings.object_ratio
+        if abs(object_ratio(rgba) - ratio) < 0.05:
+            return rgba
+        threestudio.warn(
+            f"{self.cfg.cond_image_path}: the object spans {object_ratio(rgba):.2f} of the picture, the model knows "
+            f"{ratio}; it is shown centred at that size. Prepare the picture likewise, or other losses will disagree"
+        )
+        return centred(rgba, ratio)
