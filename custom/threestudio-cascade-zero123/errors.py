@@ -1,0 +1,7 @@
+"""The extension's own error: a mistake of the user's, told in one line. The host prints it and exits with `exit_code`."""
+
+
+class UserError(ValueError):
+    """What was found and what to do, in one line that names the file or key."""
+
+    exit_code = 2

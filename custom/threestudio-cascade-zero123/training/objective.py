@@ -1,0 +1,65 @@
+"""The training objective of both models as pure functions (Eq. 12; DDPM, Ho et al. 2020; v: Salimans & Ho 2022)."""
+
+import torch
+from diffusers import DDIMScheduler
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+def draw_timesteps(
+    count: int,
+    num_train_timesteps: int,
+    high_noise_power: float,
+    last_step_probability: float,
+    generator: torch.Generator,
+) -> Int[Tensor, "view"]:
+    """Timesteps with density proportional to `t ** high_noise_power` (0 is uniform), and some exactly the last.
+
+    SDS on a small model lives at high noise, and the warm start at the very last timestep.
+    """
+    uniform = torch.rand(count, generator=generator)
+    timesteps = (num_train_timesteps * uniform ** (1.0 / (1.0 + high_noise_power))).long()
+    timesteps = timesteps.clamp_max(num_train_timesteps - 1)
+    last = torch.rand(count, generator=generator) < last_step_probability
+    return torch.where(last, num_train_timesteps - 1, timesteps)
+
+
+def add_noise(
+    latents: Float[Tensor, "view c h w"],
+    noise: Float[Tensor, "view c h w"],
+    alpha_bar: Float[Tensor, "view"],
+) -> Float[Tensor, "view c h w"]:
+    """`sqrt(alpha_bar) x + sqrt(1 - alpha_bar) eps`."""
+    alpha_bar = alpha_bar[:, None, None, None]
+    return alpha_bar.sqrt() * latents + (1.0 - alpha_bar).sqrt() * noise
+
+
+def prediction_target(
+    latents: Float[Tensor, "view c h w"],
+    noise: Float[Tensor, "view c h w"],
+    alpha_bar: Float[Tensor, "view"],
+    prediction_type: str,
+) -> Float[Tensor, "view c h w"]:
+    """What the network is asked for: the noise, or `v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x`."""
+    if prediction_type == "epsilon":
+        return noise
+    alpha_bar = alpha_bar[:, None, None, None]
+    return alpha_bar.sqrt() * noise - (1.0 - alpha_bar).sqrt() * latents
+
+
+def alphas_bar(scheduler: DDIMScheduler, timesteps: Int[Tensor, "view"]) -> Float[Tensor, "view"]:
+    """The scheduler's cumulative product at the given timesteps, on their device."""
+    return scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
+
+
+def draw_condition_dropout(
+    count: int, probability: float, generator: torch.Generator
+) -> tuple[Bool[Tensor, "view"], Bool[Tensor, "view"]]:
+    """Which samples lose their tokens and which their concatenated latents.
+
+    Each of (tokens alone, latents alone, both) happens with `probability`, as in Zero-1-to-3's training.
+    """
+    draw = torch.rand(count, generator=generator)
+    tokens = draw < 2.0 * probability
+    latents = (draw >= probability) & (draw < 3.0 * probability)
+    return tokens, latents

@@ -1,0 +1,111 @@
+"""Rendered views of objects, and the draws of source, target and context views from them.
+
+Packed layout (`scripts/render_views.py --packed`): `images.npy` uint8 [object view h w 4] with straight alpha and
+`cameras.npy` float32 [object view 3 4] world-to-camera, both memory-mapped. In the `cascade` layout view 0 is a source
+view and views 1 to 3 lie at the paper's nearby poses relative to it.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..errors import UserError
+from ..zero123.pose import Pose, pose_from_world_to_camera
+
+NEARBY_VIEWS = (1, 2, 3)
+
+
+class PackedViews:
+    """The memory-mapped arrays; `batch` composites on white."""
+
+    def __init__(self, folder: str) -> None:
+        for name in ("images.npy", "cameras.npy"):
+            if not (Path(folder) / name).exists():
+                raise UserError(f"{folder}: no {name}; make it with scripts/render_views.py --packed")
+        self.images = np.load(Path(folder) / "images.npy", mmap_mode="r")
+        self.cameras = np.load(Path(folder) / "cameras.npy", mmap_mode="r")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def view_count(self) -> int:
+        return self.images.shape[1]
+
+    def rgba(self, objects: Int[Tensor, "b"], views: Int[Tensor, "b k"]) -> Float[Tensor, "b k 4 h w"]:
+        """Straight alpha, in [0, 1]."""
+        pixels = torch.from_numpy(self.images[objects.numpy()[:, None], views.numpy()])
+        return pixels.movedim(-1, 2).float() / 255.0
+
+    def pose(self, objects: Int[Tensor, "b"], views: Int[Tensor, "b k"]) -> Pose:
+        """Poses of `b * k` views, flattened."""
+        cameras = torch.from_numpy(self.cameras[objects.numpy()[:, None], views.numpy()])
+        return pose_from_world_to_camera(cameras.flatten(0, 1))
+
+
+def draw_views(
+    count: int, view_count: int, context: int, source_first_probability: float, generator: torch.Generator
+) -> Int[Tensor, "b view"]:
+    """Columns: source, target, then `context` further views, all different within a row.
+
+    The source is view 0 (a likely photograph) with the given probability, else any. Half of the rows whose source is
+    view 0 get the nearby views as context, as far as the target leaves them.
+    """
+    order = torch.rand(count, view_count, generator=generator).argsort(dim=1)
+    first = torch.rand(count, generator=generator) < source_first_probability
+    order = _move_to_front(order, torch.zeros(count, 1, dtype=torch.long), first)
+    nearby = first & (torch.rand(count, generator=generator) < 0.5)
+    source_and_target, rest = order[:, :2], order[:, 2:]
+    is_nearby = torch.isin(rest, torch.tensor(NEARBY_VIEWS))
+    rank = torch.rand(rest.shape, generator=generator) - 2.0 * (is_nearby & nearby[:, None])
+    rest = rest.gather(1, rank.argsort(dim=1))
+    return torch.cat([source_and_target, rest[:, :context]], dim=1)
+
+
+def _move_to_front(order: Int[Tensor, "b view"], value: Int[Tensor, "b 1"], where: Tensor) -> Int[Tensor, "b view"]:
+    rank = torch.arange(order.shape[1]).expand_as(order).clone()
+    rank[(order == value) & where[:, None]] = -1
+    return order.gather(1, rank.argsort(dim=1))
+
+
+def augment(
+    rgba: Float[Tensor, "b k 4 h w"],
+    azimuth_deg: Float[Tensor, "b k"],
+    zoom_range: tuple[float, float],
+    generator: torch.Generator,
+) -> tuple[Float[Tensor, "b k 4 h w"], Float[Tensor, "b k"]]:
+    """The same mirror image, channel permutation and zoom for all views of an object.
+
+    A mirrored object seen from the mirrored azimuth is the mirrored picture; a zoom is a scaled object, up to the weak
+    perspective of a 20 degree field of view.
+    """
+    draw = torch.rand(len(rgba), 6, generator=generator)
+    mirrored, permuted = draw[:, 0] < 0.5, draw[:, 1] < 0.5
+    rgba = torch.where(mirrored[:, None, None, None, None], rgba.flip(-1), rgba)
+    azimuth_deg = torch.where(mirrored[:, None], -azimuth_deg, azimuth_deg)
+    permutation = torch.where(permuted[:, None], draw[:, 2:5].argsort(dim=1), torch.arange(3))
+    channels = torch.cat([permutation, torch.full((len(rgba), 1), 3)], dim=1)
+    rgba = rgba.gather(2, channels[:, None, :, None, None].expand_as(rgba))
+    low, high = zoom_range
+    return zoom(rgba, low + (high - low) * draw[:, 5]), azimuth_deg
+
+
+def zoom(rgba: Float[Tensor, "b k 4 h w"], factor: Float[Tensor, "b"]) -> Float[Tensor, "b k 4 h w"]:
+    """Magnify about the centre; premultiplied, so that no colour bleeds from transparent pixels."""
+    views = rgba.shape[1]
+    premultiplied = torch.cat([rgba[:, :, :3] * rgba[:, :, 3:], rgba[:, :, 3:]], dim=2).flatten(0, 1)
+    theta = torch.zeros(len(premultiplied), 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = (1.0 / factor).repeat_interleave(views)
+    grid = F.affine_grid(theta, list(premultiplied.shape), align_corners=False)
+    premultiplied = F.grid_sample(premultiplied, grid, align_corners=False).unflatten(0, rgba.shape[:2])
+    alpha = premultiplied[:, :, 3:]
+    return torch.cat([premultiplied[:, :, :3] / alpha.clamp_min(1e-4), alpha], dim=2)
+
+
+def on_white(rgba: Float[Tensor, "*view 4 h w"]) -> Float[Tensor, "*view 3 h w"]:
+    """Composites straight alpha on the white background that Zero-1-to-3 is trained on."""
+    return rgba[..., :3, :, :] * rgba[..., 3:, :, :] + 1.0 - rgba[..., 3:, :, :]

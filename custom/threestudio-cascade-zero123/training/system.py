@@ -1,0 +1,177 @@
+"""Training of Base-0123 and Refiner-0123 (Sec. 3.4-3.5, Eq. 12-13).
+
+Both are trained by the same step; they differ in where the context views come from. Base training shows true other
+views of the object (any number, often none), so that one network learns from the start what a second token means: with
+a single token the softmax over the context is constant and cross-attention's queries and keys never get a gradient.
+Refiner training shows the views that Base samples, among them the coarse target at the target's own pose. In both, `base` is the moving average of `model` (Eq. 13), and it is
+what is saved as Base.
+"""
+
+import copy
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from omegaconf import OmegaConf
+from torch import Tensor
+
+import threestudio
+from threestudio.systems.base import BaseSystem
+
+from ..seeding import draw_generator
+from ..zero123.architecture import Architecture, build_model
+from ..zero123.model import Context, Zero123
+from ..zero123.patch_autoencoder import PatchAutoencoder
+from ..zero123.pose import Pose, pose_token
+from ..zero123.sampler import noise_like_latents, predict_in_one_step
+from ..zero123.weights import load_zero123, save_zero123
+from .ema import update_ema, warmed_up_decay
+from .objective import add_noise, alphas_bar, draw_condition_dropout, draw_timesteps, prediction_target
+
+AUTOENCODER_IMAGES = 2000
+
+
+def view_pose(batch: dict[str, Tensor], columns: slice) -> Pose:
+    """The poses of some of a batch's views, flattened."""
+    return Pose(*(batch[key][:, columns].flatten() for key in ("elevation_deg", "azimuth_deg", "distance")))
+
+
+def view_tokens(batch: dict[str, Tensor], columns: slice) -> Float[Tensor, "b view 4"]:
+    """Pose tokens from the given views to the target view (column 1)."""
+    count = batch["azimuth_deg"][:, columns].shape[1]
+    target = Pose(*(value.repeat_interleave(count) for value in view_pose(batch, slice(1, 2))))
+    return pose_token(target, view_pose(batch, columns)).unflatten(0, (-1, count))
+
+
+@threestudio.register("zero123-training-system")
+class Zero123Training(BaseSystem):
+    """Steps that Base and Refiner training share."""
+
+    @dataclass
+    class Config(BaseSystem.Config):
+        architecture: dict = field(default_factory=dict)  # constructor arguments; see zero123/architecture.py
+        init_weights: str = ""  # folder of a model to go on from; empty: random weights
+        learning_rate: float = 1e-4
+        projection_lr_factor: float = 10.0  # of cc_projection
+        warmup_steps: int = 100
+        decay_steps: int = 0  # cosine decay to `final_lr_factor` at this step; 0: constant
+        final_lr_factor: float = 0.05
+        weight_decay: float = 1e-2
+        condition_dropout: float = 0.05  # each of: tokens, latents, both
+        high_noise_power: float = 0.0
+        last_step_probability: float = 0.0
+        ema_decay: float = 0.9999  # eta of Eq. 13
+        train_image_encoder: bool = False
+        refiner: bool = False  # keep the trained network as Refiner, beside its average, Base
+        seed: int = 0
+
+    cfg: Config
+
+    def configure(self) -> None:
+        self.model = self.initial_model()
+        self.model.vae.requires_grad_(False)
+        self.model.image_encoder.requires_grad_(self.cfg.train_image_encoder)
+        self.base = copy.deepcopy(self.model).requires_grad_(False).eval()
+        self.noise_schedule = self.model.scheduler()
+
+    def initial_model(self) -> Zero123:
+        if self.cfg.init_weights:
+            return load_zero123(self.cfg.init_weights).requires_grad_(True).train()
+        return build_model(Architecture(**OmegaConf.to_container(OmegaConf.create(self.cfg.architecture))))
+
+    def on_fit_start(self) -> None:
+        """A patch autoencoder is fitted, not trained: once, before the first step."""
+        if isinstance(self.model.vae, PatchAutoencoder) and not self.cfg.init_weights and self.global_step == 0:
+            images = self.trainer.datamodule.sample_images(AUTOENCODER_IMAGES)
+            self.model.vae.fit(2.0 * images.to(self.device) - 1.0)
+            self.base.vae.load_state_dict(self.model.vae.state_dict())
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        projection = list(self.model.cc_projection.parameters())
+        ids = {id(parameter) for parameter in projection}
+        rest = [p for p in self.model.parameters() if p.requires_grad and id(p) not in ids]
+        groups = [
+            {"params": rest, "lr": self.cfg.learning_rate},
+            {"params": projection, "lr": self.cfg.learning_rate * self.cfg.projection_lr_factor},
+        ]
+        optimizer = torch.optim.AdamW(groups, weight_decay=self.cfg.weight_decay, betas=(0.9, 0.99))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.lr_factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def lr_factor(self, step: int) -> float:
+        """Linear warm-up, then a cosine to `final_lr_factor`."""
+        warmup = min(1.0, (step + 1) / max(1, self.cfg.warmup_steps))
+        if not self.cfg.decay_steps:
+            return warmup
+        progress = min(1.0, step / self.cfg.decay_steps)
+        cosine = 0.5 * (1.0 + math.cos(math.pi * progress))
+        return warmup * (self.cfg.final_lr_factor + (1.0 - self.cfg.final_lr_factor) * cosine)
+
+    def context(self, batch: dict[str, Tensor]) -> Context:
+        """Source (column 0) and context views (columns 2 and on) with their poses to the target (column 1)."""
+        images = torch.cat([batch["images"][:, :1], batch["images"][:, 2:]], dim=1)
+        poses = torch.cat([view_tokens(batch, slice(0, 1)), view_tokens(batch, slice(2, None))], dim=1)
+        embeddings = self.model.image_embedding(images.flatten(0, 1))[:, 0].unflatten(0, images.shape[:2])
+        return self.model.context(embeddings, poses, self.model.source_latents(images[:, 0]))
+
+    def drop_conditions(self, context: Context, generator: torch.Generator) -> Context:
+        no_tokens, no_latents = draw_condition_dropout(len(context.tokens), self.cfg.condition_dropout, generator)
+        keep_tokens = (~no_tokens).float().to(context.tokens.device)[:, None, None]
+        keep_latents = (~no_latents).float().to(context.tokens.device)[:, None, None, None]
+        vector = None if context.vector is None else context.vector * keep_tokens[:, 0]
+        return Context(context.tokens * keep_tokens, context.concat * keep_latents, vector)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        generator = draw_generator(self.cfg.seed, "objective", self.global_step, self.global_rank)
+        latents = self.model.target_latents(batch["images"][:, 1])
+        timesteps = draw_timesteps(
+            len(latents),
+            self.noise_schedule.config.num_train_timesteps,
+            self.cfg.high_noise_power,
+            self.cfg.last_step_probability,
+            generator,
+        ).to(latents.device)
+        noise = torch.randn(latents.shape, generator=generator).to(latents.device)
+        alpha_bar = alphas_bar(self.noise_schedule, timesteps)
+        context = self.drop_conditions(self.context(batch), generator)
+        predicted = self.model.predict(add_noise(latents, noise, alpha_bar), timesteps, context)
+        target = prediction_target(latents, noise, alpha_bar, self.noise_schedule.config.prediction_type)
+        loss = F.mse_loss(predicted, target)
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        update_ema(self.base, self.model, warmed_up_decay(self.cfg.ema_decay, self.global_step))
+
+    @torch.no_grad()
+    def one_step_psnr(self, batch: dict[str, Tensor]) -> Float[Tensor, "b"]:
+        """PSNR of Base's x0 prediction from pure noise: the mean view that it expects, in dB."""
+        model, self.model = self.model, self.base
+        try:
+            context = self.context(batch)
+        finally:
+            self.model = model
+        noise = noise_like_latents(self.base, len(context.concat), seed=0, device=self.device)
+        predicted = predict_in_one_step(self.base, context, noise)
+        error = (self.base.decode(predicted) - batch["images"][:, 1]).square().flatten(1).mean(1)
+        return -10.0 * error.log10()
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Without context, with true nearby views as context (the oracle), and copying the source."""
+        alone = {key: value[:, :2] for key, value in batch.items()}
+        copied = (batch["images"][:, 0] - batch["images"][:, 1]).square().flatten(1).mean(1)
+        self.log("val/psnr", self.one_step_psnr(alone).mean(), sync_dist=True)
+        self.log("val/psnr_true_context", self.one_step_psnr(batch).mean(), sync_dist=True)
+        self.log("val/psnr_copied_source", -10.0 * copied.log10().mean(), sync_dist=True)
+
+    def on_validation_epoch_end(self) -> None:
+        metrics = {name: f"{float(v):.2f}" for name, v in self.trainer.callback_metrics.items() if "psnr" in name}
+        threestudio.info(f"step {self.global_step}: {metrics}")
+        if self._save_dir is not None and self.global_rank == 0:
+            folder = self.get_save_path(f"weights/it{self.global_step}")
+            save_zero123(copy.deepcopy(self.base).half(), f"{folder}/base")
+            if self.cfg.refiner:
+                save_zero123(copy.deepcopy(self.model).half(), f"{folder}/refiner", shared_with=f"{folder}/base")

@@ -1,0 +1,133 @@
+"""Zero-1-to-3 (Liu et al. 2023): a latent diffusion U-Net that denoises the target view of an object.
+
+The U-Net sees the noisy target latents and, by channel concatenation, the latents of the source image (Eq. 2-4 of the
+Cascade-Zero123 paper). By cross-attention it sees one token a view, `cc_projection(concat[image embedding, pose])`; a
+plain Zero-1-to-3 has the source's token alone, the Refiner has several. The published models and the bundled one are
+this same class at other widths. A U-Net with `class_embed_type: projection` (the bundled one) also gets the source's
+embedding and pose added to its time embedding.
+
+Images here are [view 3 h w] in [0, 1] on a white background.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import CLIPVisionModelWithProjection
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass
+class Settings:
+    """What the weights were trained for; stored beside them as `zero123.json`."""
+
+    image_size: int = 256
+    fovy_deg: float = 49.1
+    camera_distance: float = 1.5
+    object_ratio: float = 0.75  # larger side of the object's box over the image side
+    cond_elevation_deg: float = 0.0  # typical elevation of a source view
+    pose_token: str = "zero123"
+
+
+@dataclass
+class Context:
+    """What a prediction is conditioned on."""
+
+    tokens: Float[Tensor, "view token dim"]
+    concat: Float[Tensor, "view c h w"]
+    vector: Float[Tensor, "view embedding"] | None = None
+
+    def unconditional(self) -> "Context":
+        """Everything zero, as Zero-1-to-3 drops its conditions in training."""
+        vector = None if self.vector is None else torch.zeros_like(self.vector)
+        return Context(torch.zeros_like(self.tokens), torch.zeros_like(self.concat), vector)
+
+    @staticmethod
+    def cat(contexts: list["Context"]) -> "Context":
+        """Batches contexts of equal token count."""
+        vectors = [context.vector for context in contexts if context.vector is not None]
+        return Context(
+            torch.cat([context.tokens for context in contexts]),
+            torch.cat([context.concat for context in contexts]),
+            torch.cat(vectors) if vectors else None,
+        )
+
+
+class Zero123(nn.Module):
+    """The parts of one model and the steps that are the same wherever it is used."""
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        vae: nn.Module,
+        image_encoder: CLIPVisionModelWithProjection,
+        cc_projection: nn.Linear,
+        scheduler_config: dict[str, Any],
+        settings: Settings,
+    ) -> None:
+        super().__init__()
+        self.unet, self.vae = unet, vae
+        self.image_encoder, self.cc_projection = image_encoder, cc_projection
+        self.scheduler_config, self.settings = scheduler_config, settings
+
+    def scheduler(self) -> DDIMScheduler:
+        """A fresh scheduler; its config says whether the network predicts epsilon or v."""
+        return DDIMScheduler.from_config(self.scheduler_config)
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        side = self.unet.config.sample_size
+        return self.unet.config.out_channels, side, side
+
+    def image_embedding(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view 1 dim"]:
+        """CLIP's projected image embedding, not normalised; resized as in the original code (bicubic, aligned corners)."""
+        side = self.image_encoder.config.image_size
+        if images.shape[-1] != side or images.shape[-2] != side:
+            images = F.interpolate(images, (side, side), mode="bicubic", align_corners=True)
+        mean, std = images.new_tensor(CLIP_MEAN), images.new_tensor(CLIP_STD)
+        pixels = (images - mean[:, None, None]) / std[:, None, None]
+        return self.image_encoder(pixel_values=pixels).image_embeds[:, None]
+
+    def source_latents(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view c lh lw"]:
+        """Latents of the source for channel concatenation: the mode, not scaled, as in the original code."""
+        return self.vae.encode(2.0 * images - 1.0).latent_dist.mode()
+
+    def target_latents(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view c lh lw"]:
+        """Latents that are noised and denoised: scaled, differentiable with respect to the images."""
+        return self.source_latents(images) * self.vae.config.scaling_factor
+
+    def decode(self, latents: Float[Tensor, "view c lh lw"]) -> Float[Tensor, "view 3 h w"]:
+        """Scaled latents to images in [0, 1]."""
+        return (0.5 * self.vae.decode(latents / self.vae.config.scaling_factor).sample + 0.5).clamp(0.0, 1.0)
+
+    def context_tokens(
+        self, embedding: Float[Tensor, "view token dim"], pose: Float[Tensor, "view token 4"]
+    ) -> Float[Tensor, "view token cross"]:
+        """One cross-attention token for each (view, pose) pair (Eq. 4)."""
+        return self.cc_projection(torch.cat([embedding, pose], dim=-1))
+
+    def context(
+        self,
+        embeddings: Float[Tensor, "view token dim"],
+        poses: Float[Tensor, "view token 4"],
+        source_latents: Float[Tensor, "view c lh lw"],
+    ) -> Context:
+        """The context of Eq. 9-11; the first token is the source's, whose latents are the concatenated ones."""
+        vector = None
+        if self.unet.config.class_embed_type == "projection":
+            vector = torch.cat([embeddings[:, 0], poses[:, 0]], dim=-1)
+        return Context(self.context_tokens(embeddings, poses), source_latents, vector)
+
+    def predict(
+        self, noisy: Float[Tensor, "view c lh lw"], timestep: Int[Tensor, "view"], context: Context
+    ) -> Float[Tensor, "view c lh lw"]:
+        """The network's output, of the scheduler's prediction type."""
+        return self.unet(
+            torch.cat([noisy, context.concat], dim=1), timestep, context.tokens, class_labels=context.vector
+        ).sample

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+import torch
+from cascade_zero123.errors import UserError
+from cascade_zero123.seeding import draw_generator
+from cascade_zero123.training.batches import RefinerViews, RenderedViewsConfig, TrainingViews
+from cascade_zero123.training.prompt_bank import PromptBank
+from cascade_zero123.training.rendered_views import PackedViews, augment, draw_views, on_white
+from threestudio.cameras import orbit
+
+
+@pytest.fixture
+def packed(tmp_path):
+    """Four objects, eight views; each view is one grey level that tells which it is."""
+    azimuth_deg = torch.tensor([0.0, 45.0, -45.0, 0.0, 90.0, 180.0, -90.0, 10.0]).repeat(4)
+    elevation_deg = torch.tensor([5.0, 5.0, 5.0, 35.0, 0.0, 20.0, 40.0, 60.0]).repeat(4)
+    cameras = torch.linalg.inv(orbit(elevation_deg, azimuth_deg, torch.full((32,), 3.8)))[:, :3]
+    np.save(tmp_path / "cameras.npy", cameras.reshape(4, 8, 3, 4).numpy())
+    images = np.full((4, 8, 16, 16, 4), 255, np.uint8)
+    images[..., :3] = (8 * np.arange(4)[:, None] + np.arange(8))[..., None, None, None]
+    np.save(tmp_path / "images.npy", images)
+    return PackedViews(str(tmp_path))
+
+
+def test_views_of_a_row_differ_and_the_source_is_often_view_0():
+    columns = draw_views(2000, 12, 4, 0.7, draw_generator(0, "test", 0))
+    assert columns.shape == (2000, 6)
+    assert all(len(set(row)) == 6 for row in columns.tolist())
+    assert abs((columns[:, 0] == 0).float().mean().item() - (0.7 + 0.3 / 12)) < 0.04
+
+
+def test_every_view_can_be_the_target():
+    columns = draw_views(2000, 12, 0, 1.0, draw_generator(0, "test", 0))
+    assert set(columns[:, 1].tolist()) == set(range(1, 12))
+
+
+def test_a_mirrored_object_is_seen_from_the_mirrored_azimuth():
+    rgba = torch.rand(64, 2, 4, 8, 8)
+    azimuth_deg = torch.full((64, 2), 30.0)
+    views, azimuths = augment(rgba, azimuth_deg, (1.0, 1.0), draw_generator(0, "test", 0))
+    mirrored = azimuths[:, 0] < 0
+    assert 10 < mirrored.sum() < 54
+    alpha = torch.where(mirrored[:, None, None, None], rgba.flip(-1)[:, :, 3], rgba[:, :, 3])
+    assert torch.allclose(views[:, :, 3], alpha, atol=1e-5)
+
+
+def test_zooming_out_shows_white_around_the_object():
+    rgba = torch.zeros(1, 1, 4, 16, 16)
+    rgba[:, :, 3] = 1.0
+    views, _ = augment(rgba, torch.zeros(1, 1), (0.5, 0.5), draw_generator(0, "test", 0))
+    image = on_white(views)[0, 0]
+    assert torch.all(image[:, 0] == 1.0) and torch.all(image[:, 7:9, 7:9] == 0.0)
+
+
+def test_batches_go_on_where_they_stopped(packed):
+    cfg = RenderedViewsConfig(batch_size=4, context_probability=1.0)
+    whole = iter(TrainingViews(packed, cfg, rank=0, first_step=0))
+    next(whole), next(whole)
+    third, resumed = next(whole), next(iter(TrainingViews(packed, cfg, rank=0, first_step=2)))
+    assert all(torch.equal(third[key], resumed[key]) for key in third)
+
+
+def test_processes_draw_different_objects_but_the_same_number_of_views(packed):
+    cfg = RenderedViewsConfig(batch_size=4, context_probability=0.5)
+    ranks = [iter(TrainingViews(packed, cfg, rank=rank, first_step=0)) for rank in (0, 1)]
+    for _ in range(5):
+        first, second = (next(rank) for rank in ranks)
+        assert first["images"].shape == second["images"].shape
+        assert not torch.equal(first["images"], second["images"])
+
+
+def test_the_coarse_target_stands_at_the_targets_own_pose(packed, tmp_path):
+    bank = tmp_path / "bank"
+    bank.mkdir()
+    np.save(bank / "prompts.npy", np.full((4, 3, 16, 16, 3), 100, np.uint8))
+    np.save(bank / "coarse.npy", np.full((4, 2, 16, 16, 3), 200, np.uint8))
+    np.save(bank / "coarse_views.npy", np.tile([4, 6], (4, 1)))
+    cfg = RenderedViewsConfig(batch_size=4, context_dropout=0.0, zoom_range=(1.0, 1.0))
+    batch = next(iter(RefinerViews(packed, PromptBank(str(bank)), cfg, rank=0, first_step=0)))
+    assert batch["images"].shape == (4, 6, 3, 16, 16)
+    assert torch.allclose(batch["images"][:, 2:5], torch.tensor(100 / 255)), "prompts come from the bank"
+    assert torch.allclose(batch["images"][:, 5], torch.tensor(200 / 255)), "the coarse target comes last"
+    assert torch.equal(batch["azimuth_deg"][:, 5], batch["azimuth_deg"][:, 1])
+    assert torch.equal(batch["elevation_deg"][:, 5], batch["elevation_deg"][:, 1])
+
+
+def test_a_folder_without_views_is_refused_by_name(tmp_path):
+    with pytest.raises(UserError, match=r"no images.npy; make it with scripts/render_views.py --packed"):
+        PackedViews(str(tmp_path))

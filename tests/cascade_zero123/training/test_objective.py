@@ -1,0 +1,58 @@
+import pytest
+import torch
+from cascade_zero123.seeding import draw_generator
+from cascade_zero123.training.ema import update_ema, warmed_up_decay
+from cascade_zero123.training.objective import (
+    add_noise,
+    alphas_bar,
+    draw_condition_dropout,
+    draw_timesteps,
+    prediction_target,
+)
+from diffusers import DDIMScheduler
+from torch import nn
+
+
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+def test_targets_are_those_of_diffusers(prediction_type):
+    scheduler = DDIMScheduler(prediction_type=prediction_type)
+    latents, noise = torch.randn(2, 5, 4, 4, 4)
+    timesteps = torch.tensor([0, 10, 400, 800, 999])
+    alpha_bar = alphas_bar(scheduler, timesteps)
+    expected = noise if prediction_type == "epsilon" else scheduler.get_velocity(latents, noise, timesteps)
+    assert torch.allclose(prediction_target(latents, noise, alpha_bar, prediction_type), expected, atol=1e-6)
+    noisy = scheduler.add_noise(latents, noise, timesteps)
+    assert torch.allclose(add_noise(latents, noise, alpha_bar), noisy, atol=1e-6)
+
+
+def test_at_zero_terminal_snr_v_is_minus_the_clean_latents():
+    scheduler = DDIMScheduler(rescale_betas_zero_snr=True, prediction_type="v_prediction")
+    latents, noise = torch.randn(2, 3, 4, 4, 4)
+    alpha_bar = alphas_bar(scheduler, torch.full((3,), 999))
+    assert torch.allclose(prediction_target(latents, noise, alpha_bar, "v_prediction"), -latents)
+
+
+def test_timesteps_follow_the_power_law_and_the_share_of_the_last():
+    timesteps = draw_timesteps(200_000, 1000, 1.0, 0.15, draw_generator(0, "test", 0))
+    assert timesteps.min() >= 0 and timesteps.max() == 999
+    assert abs((timesteps == 999).float().mean().item() - 0.15) < 0.01
+    rest = timesteps[timesteps < 999].float()
+    assert abs(rest.mean().item() - 1000 * 2 / 3) < 5
+
+
+def test_condition_dropout_drops_each_alone_and_both():
+    tokens, latents = draw_condition_dropout(200_000, 0.05, draw_generator(0, "test", 0))
+    for share in (tokens & ~latents, latents & ~tokens, tokens & latents):
+        assert abs(share.float().mean().item() - 0.05) < 0.005
+
+
+def test_ema_is_equation_13():
+    base, refiner = nn.Linear(3, 2), nn.Linear(3, 2)
+    expected = 0.9 * base.weight.detach() + 0.1 * refiner.weight.detach()
+    update_ema(base, refiner, 0.9)
+    assert torch.allclose(base.weight, expected)
+
+
+def test_ema_forgets_its_start_in_a_short_run():
+    assert warmed_up_decay(0.9999, 0) == pytest.approx(0.1)
+    assert warmed_up_decay(0.9999, 10**6) == 0.9999
