@@ -1,0 +1,113 @@
+"""World, camera axes, angles and rays: the only statement of the conventions, and the only code that converts them.
+
+World: right-handed, z up. Azimuth runs from +x towards +y, elevation from the xy plane towards +z; both in degrees,
+so azimuth 0, elevation 0 looks at the origin from +x. Camera: OpenGL axes (x right, y up, looking along -z).
+Pixels: row 0 is the top, centres lie at +0.5. glTF: y up; the source view (+x) becomes glTF's front (+z).
+
+The Zero-1-to-3 pose token belongs to the extension (`zero123/pose.py`), which has to run in a host without this file.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+UP = torch.tensor([0.0, 0.0, 1.0])
+# Rows are glTF's axes in world coordinates: x = world y, y = world z, z = world x.
+GLTF_FROM_WORLD = ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0))
+
+
+def camera_positions(
+    elevation_deg: Float[Tensor, "view"],
+    azimuth_deg: Float[Tensor, "view"],
+    distance: Float[Tensor, "view"],
+) -> Float[Tensor, "view 3"]:
+    """Spherical to Cartesian; `distance` is to the origin, in world units."""
+    elevation, azimuth = torch.deg2rad(elevation_deg), torch.deg2rad(azimuth_deg)
+    return torch.stack(
+        [
+            distance * elevation.cos() * azimuth.cos(),
+            distance * elevation.cos() * azimuth.sin(),
+            distance * elevation.sin(),
+        ],
+        dim=-1,
+    )
+
+
+def look_at(
+    position: Float[Tensor, "view 3"],
+    target: Float[Tensor, "view 3"],
+    up: Float[Tensor, "view 3"],
+) -> Float[Tensor, "view 4 4"]:
+    """Camera-to-world matrices. Looking straight along `up`, the camera's right is taken along +y."""
+    forward = F.normalize(target - position, dim=-1)
+    right = torch.linalg.cross(forward, up)
+    along_up = right.norm(dim=-1, keepdim=True) < 1e-6
+    right = torch.where(along_up, right.new_tensor([0.0, 1.0, 0.0]), F.normalize(right, dim=-1))
+    true_up = torch.linalg.cross(right, forward)
+    c2w = torch.eye(4, dtype=position.dtype, device=position.device).repeat(len(position), 1, 1)
+    c2w[:, :3] = torch.stack([right, true_up, -forward, position], dim=-1)
+    return c2w
+
+
+def orbit(
+    elevation_deg: Float[Tensor, "view"],
+    azimuth_deg: Float[Tensor, "view"],
+    distance: Float[Tensor, "view"],
+) -> Float[Tensor, "view 4 4"]:
+    """Camera-to-world matrices of cameras that look at the origin with z up."""
+    position = camera_positions(elevation_deg, azimuth_deg, distance)
+    return look_at(position, torch.zeros_like(position), UP.to(position).expand_as(position))
+
+
+def rays(
+    c2w: Float[Tensor, "view 4 4"],
+    fovy: Float[Tensor, "view"],
+    height: int,
+    width: int,
+    normalize: bool = True,
+) -> tuple[Float[Tensor, "view h w 3"], Float[Tensor, "view h w 3"]]:
+    """Origins and directions through the pixel centres; `fovy` is the vertical field of view in radians.
+
+    Directions have length 1, or without `normalize` depth 1 along the camera's axis.
+    """
+    focal = 0.5 * height / torch.tan(0.5 * fovy)
+    y, x = torch.meshgrid(
+        torch.arange(height, dtype=c2w.dtype, device=c2w.device) + 0.5,
+        torch.arange(width, dtype=c2w.dtype, device=c2w.device) + 0.5,
+        indexing="ij",
+    )
+    in_plane = torch.stack([x - 0.5 * width, 0.5 * height - y], dim=-1) / focal[:, None, None, None]
+    directions = torch.cat([in_plane, -torch.ones_like(in_plane[..., :1])], dim=-1)
+    directions = torch.einsum("vij,vhwj->vhwi", c2w[:, :3, :3], directions)
+    if normalize:
+        directions = F.normalize(directions, dim=-1)
+    return c2w[:, None, None, :3, 3].expand_as(directions), directions
+
+
+def projection(fovy: Float[Tensor, "view"], aspect: float, near: float, far: float) -> Float[Tensor, "view 4 4"]:
+    """OpenGL perspective matrices; `fovy` in radians, `aspect` = width / height."""
+    matrix = fovy.new_zeros(len(fovy), 4, 4)
+    matrix[:, 1, 1] = 1.0 / torch.tan(0.5 * fovy)
+    matrix[:, 0, 0] = matrix[:, 1, 1] / aspect
+    matrix[:, 2, 2] = -(far + near) / (far - near)
+    matrix[:, 2, 3] = -2.0 * far * near / (far - near)
+    matrix[:, 3, 2] = -1.0
+    return matrix
+
+
+def world_to_clip(
+    c2w: Float[Tensor, "view 4 4"], projection_matrix: Float[Tensor, "view 4 4"]
+) -> Float[Tensor, "view 4 4"]:
+    """World to OpenGL clip coordinates (upstream's `mvp_mtx`)."""
+    return projection_matrix @ torch.linalg.inv(c2w)
+
+
+def gltf_from_world(points: Float[Tensor, "*point 3"]) -> Float[Tensor, "*point 3"]:
+    """World (z up) to glTF (y up) axes: a rotation, so that lengths and winding stay."""
+    return points @ points.new_tensor(GLTF_FROM_WORLD).T
+
+
+def world_from_gltf(points: Float[Tensor, "*point 3"]) -> Float[Tensor, "*point 3"]:
+    """The inverse of `gltf_from_world`."""
+    return points @ points.new_tensor(GLTF_FROM_WORLD)
