@@ -1,0 +1,168 @@
+"""One picture, seen from its own camera, and random cameras around it: what image-to-3D trains on.
+
+`rgb` and `rgba` are straight (not premultiplied) in [0, 1]; `mask` is alpha above 0.5. Config keys and batch are
+upstream's, plus `background_removal`, `object_ratio` and `recenter`.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+import threestudio
+from threestudio import cameras
+from threestudio.data.picture import Picture, prepare_picture
+from threestudio.data.resolutions import Resolution, ResolutionSchedule
+from threestudio.data.uncond import (
+    CameraDataModule,
+    RandomCameraDataModuleConfig,
+    RandomCameraDataset,
+    RandomCameraIterableDataset,
+    camera_batch,
+)
+from threestudio.utils.base import Updateable
+from threestudio.utils.config import parse_structured
+from threestudio.utils.misc import get_seed, step_generator
+
+
+@dataclass
+class SingleImageDataModuleConfig:
+    height: Any = 96  # a number, or a list switched at resolution_milestones; so is width
+    width: Any = 96
+    resolution_milestones: list[int] = field(default_factory=list)  # steps
+    default_elevation_deg: float = 0.0
+    default_azimuth_deg: float = -180.0
+    default_camera_distance: float = 1.2  # world units
+    default_fovy_deg: float = 60.0  # vertical
+    image_path: str = ""
+    use_random_camera: bool = True
+    random_camera: dict = field(default_factory=dict)  # RandomCameraDataModuleConfig
+    rays_noise_scale: float = 2e-3  # standard deviation of one shift a step, against aliasing
+    batch_size: int = 1  # accepted for upstream's files; there is one picture
+    requires_depth: bool = False  # from the file named as the picture, with _depth for _rgba
+    requires_normal: bool = False  # likewise _normal
+    # Ours.
+    background_removal: str = "grabcut"  # for a picture without transparency; or rembg
+    object_ratio: float = 0.75  # larger side of the object's box / side of the square
+    recenter: bool = True  # crop to the object and centre it; else only pad to a square
+    rays_d_normalize: bool = True
+
+
+class SingleImageIterableDataset(IterableDataset, Updateable):
+    """Yields steps; `collate` makes the batch of a step."""
+
+    def __init__(self, cfg: Any, picture: Picture) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.picture = picture
+        self.schedule = ResolutionSchedule.parse("data", cfg.height, cfg.width, cfg.resolution_milestones)
+        self.random_pose_generator = None
+        if cfg.use_random_camera:
+            self.random_pose_generator = RandomCameraIterableDataset(random_camera_config(cfg))
+        self.step = 0
+        self._views: dict[Resolution, dict[str, Any]] = {}
+
+    def update_step(self, epoch: int, global_step: int, on_load_weights: bool = False) -> None:
+        self.step = global_step
+
+    def __iter__(self) -> Iterator[int]:
+        """From the current step on: Lightning fetches ahead, so the batches themselves have to know theirs."""
+        return itertools.count(self.step)
+
+    def get_all_images(self) -> Float[Tensor, "1 h w 3"]:
+        return self.source_view(self.schedule.at(self.step))["rgb"]
+
+    def collate(self, step: int | None = None) -> dict[str, Any]:
+        step = self.step if step is None else step
+        batch = dict(self.source_view(self.schedule.at(step)))
+        batch["rays_o"], batch["rays_d"] = self.shifted_rays(batch, step)
+        if self.random_pose_generator is not None:
+            batch["random_camera"] = self.random_pose_generator.batch(step)
+        return batch
+
+    def source_view(self, size: Resolution) -> dict[str, Any]:
+        """Computed once a resolution."""
+        if size not in self._views:
+            self._views[size] = self.source_camera(size) | self.source_pixels(size)
+        return self._views[size]
+
+    def source_camera(self, size: Resolution) -> dict[str, Any]:
+        elevation_deg = torch.tensor([self.cfg.default_elevation_deg])
+        azimuth_deg = torch.tensor([self.cfg.default_azimuth_deg])
+        distance = torch.tensor([self.cfg.default_camera_distance])
+        fovy_deg = torch.tensor([self.cfg.default_fovy_deg])
+        c2w = cameras.orbit(elevation_deg, azimuth_deg, distance)
+        return camera_batch(c2w, fovy_deg, size.height, size.width, normalize=False) | {
+            "light_positions": c2w[:, :3, 3],
+            "elevation": elevation_deg,
+            "azimuth": azimuth_deg,
+            "camera_distances": distance,
+        }
+
+    def source_pixels(self, size: Resolution) -> dict[str, Any]:
+        rgba = self.picture.at(size.height, size.width)[None]
+        depth = self.companion("depth", size)[..., :1] if self.cfg.requires_depth else None
+        normal = self.companion("normal", size) if self.cfg.requires_normal else None
+        return {
+            "rgb": rgba[..., :3].contiguous(),
+            "mask": rgba[..., 3:] > 0.5,
+            "rgba": rgba,
+            "ref_depth": depth,
+            "ref_normal": normal,
+        }
+
+    def companion(self, what: str, size: Resolution) -> Float[Tensor, "1 h w c"]:
+        """cat_rgba.png goes with cat_depth.png, and so does cat.png."""
+        path = Path(self.cfg.image_path)
+        name = f"{path.stem.removesuffix('_rgba')}_{what}.png"
+        return self.picture.aligned(path.with_name(name), size.height, size.width)[None]
+
+    def shifted_rays(
+        self, view: dict[str, Any], step: int
+    ) -> tuple[Float[Tensor, "1 h w 3"], Float[Tensor, "1 h w 3"]]:
+        """One small random shift of all origins and one of all directions, so that no pixel grid is learnt."""
+        generator = step_generator(get_seed(), "source-rays", step)
+        shift = self.cfg.rays_noise_scale * torch.randn(2, 3, generator=generator)
+        rays_o, rays_d = view["rays_o"] + shift[0], view["rays_d"] + shift[1]
+        return rays_o, F.normalize(rays_d, dim=-1) if self.cfg.rays_d_normalize else rays_d
+
+
+def random_camera_config(cfg: Any) -> Any:
+    return parse_structured(RandomCameraDataModuleConfig, cfg.random_camera)
+
+
+@threestudio.register("single-image-datamodule")
+class SingleImageDataModule(CameraDataModule):
+    def __init__(self, cfg: Any = None) -> None:
+        super().__init__()
+        self.cfg = parse_structured(SingleImageDataModuleConfig, cfg)
+
+    @cached_property
+    def picture(self) -> Picture:
+        return prepare_picture(
+            self.cfg.image_path, self.cfg.object_ratio, self.cfg.background_removal, self.cfg.recenter
+        )
+
+    def save_input(self, folder: str | Path, model_size: int | None = None) -> None:
+        """What the model will see: input.png as prepared, and input_<size>.png at the model's resolution."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self.picture.save(Path(folder) / "input.png")
+        if model_size is not None:
+            self.picture.save(Path(folder) / f"input_{model_size}.png", model_size)
+
+    def setup(self, stage: str | None = None) -> None:
+        turntable = random_camera_config(self.cfg)
+        if stage in (None, "fit"):
+            self.train_dataset = SingleImageIterableDataset(self.cfg, self.picture)
+        if stage in (None, "fit", "validate"):
+            self.val_dataset = RandomCameraDataset(turntable, "val")
+        if stage in (None, "test", "predict"):
+            self.test_dataset = RandomCameraDataset(turntable, "test")

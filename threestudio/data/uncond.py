@@ -1,0 +1,253 @@
+"""Cameras around the object: random ones for training, a turntable for validation and test.
+
+Each training batch is a function of (seed, step) alone, so that a resumed run sees what an uninterrupted one would.
+Config keys and their meaning are upstream's.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Generator, Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
+
+import threestudio
+from threestudio import cameras
+from threestudio.data.resolutions import ResolutionSchedule
+from threestudio.errors import UserError
+from threestudio.utils.base import Updateable
+from threestudio.utils.config import parse_structured
+from threestudio.utils.misc import get_rank, get_seed, step_generator
+
+NEAR, FAR = 0.01, 100.0
+
+
+@dataclass
+class RandomCameraDataModuleConfig:
+    height: Any = 64  # a number, or a list switched at resolution_milestones; so are width and batch_size
+    width: Any = 64
+    batch_size: Any = 1
+    resolution_milestones: list[int] = field(default_factory=list)  # steps
+    eval_height: int = 512
+    eval_width: int = 512
+    eval_batch_size: int = 1  # accepted for upstream's files; views are rendered one by one
+    n_val_views: int = 1
+    n_test_views: int = 120
+    elevation_range: tuple[float, float] = (-10, 90)  # degrees
+    azimuth_range: tuple[float, float] = (-180, 180)  # degrees
+    camera_distance_range: tuple[float, float] = (1, 1.5)  # world units
+    fovy_range: tuple[float, float] = (40, 70)  # degrees, vertical
+    camera_perturb: float = 0.1  # world units, uniform
+    center_perturb: float = 0.2  # world units, standard deviation
+    up_perturb: float = 0.02  # standard deviation
+    light_position_perturb: float = 1.0  # standard deviation
+    light_distance_range: tuple[float, float] = (0.8, 1.5)  # world units
+    eval_elevation_deg: float = 15.0
+    eval_camera_distance: float = 1.5
+    eval_fovy_deg: float = 70.0
+    light_sample_strategy: str = "dreamfusion"  # or magic3d
+    batch_uniform_azimuth: bool = True  # one azimuth in each of batch_size equal sectors
+    progressive_until: int = 0  # steps over which elevation and azimuth open up from the front view
+    # Ours. mixed (upstream): a coin per batch between uniform angles and uniform on the sphere; or one of the two.
+    elevation_sampling: str = "mixed"  # or uniform, sphere
+    rays_d_normalize: bool = True
+
+
+def camera_batch(
+    c2w: Float[Tensor, "view 4 4"], fovy_deg: Float[Tensor, "view"], height: int, width: int, normalize: bool
+) -> dict[str, Any]:
+    """What every batch says about its cameras; `fovy` in radians."""
+    fovy = torch.deg2rad(fovy_deg)
+    rays_o, rays_d = cameras.rays(c2w, fovy, height, width, normalize=normalize)
+    projection = cameras.projection(fovy, width / height, NEAR, FAR)
+    return {
+        "rays_o": rays_o,
+        "rays_d": rays_d,
+        "mvp_mtx": cameras.world_to_clip(c2w, projection),
+        "proj_mtx": projection,
+        "c2w": c2w,
+        "camera_positions": c2w[:, :3, 3],
+        "fovy": fovy,
+        "height": height,
+        "width": width,
+    }
+
+
+class RandomCameraIterableDataset(IterableDataset, Updateable):
+    """Yields steps; `collate` makes the batch of a step."""
+
+    def __init__(self, cfg: Any) -> None:
+        super().__init__()
+        self.cfg = cfg
+        where = "data.random_camera"
+        self.schedule = ResolutionSchedule.parse(
+            where, cfg.height, cfg.width, cfg.resolution_milestones, cfg.batch_size
+        )
+        for key, known in (
+            ("elevation_sampling", ("mixed", "uniform", "sphere")),
+            ("light_sample_strategy", ("dreamfusion", "magic3d")),
+        ):
+            if cfg[key] not in known:
+                raise UserError(f'{where}.{key}: "{cfg[key]}" is unknown; take one of {", ".join(known)}')
+        self.step = 0
+
+    def update_step(self, epoch: int, global_step: int, on_load_weights: bool = False) -> None:
+        self.step = global_step
+
+    def __iter__(self) -> Iterator[int]:
+        """From the current step on: Lightning fetches ahead, so the batches themselves have to know theirs."""
+        return itertools.count(self.step)
+
+    def collate(self, step: int | None = None) -> dict[str, Any]:
+        return self.batch(self.step if step is None else step)
+
+    def batch(self, step: int) -> dict[str, Any]:
+        size = self.schedule.at(step)
+        generator = step_generator(get_seed(), f"random-camera-{get_rank()}", step)
+        elevation_range, azimuth_range = self.progressive_ranges(step)
+        elevation_deg = self.sample_elevation(elevation_range, size.batch_size, generator)
+        azimuth_deg = self.sample_azimuth(azimuth_range, size.batch_size, generator)
+        distance = uniform(self.cfg.camera_distance_range, size.batch_size, generator)
+        c2w = self.perturbed_orbit(elevation_deg, azimuth_deg, distance, generator)
+        fovy_deg = uniform(self.cfg.fovy_range, size.batch_size, generator)
+        views = camera_batch(c2w, fovy_deg, size.height, size.width, self.cfg.rays_d_normalize)
+        return views | {
+            "light_positions": self.sample_lights(c2w[:, :3, 3], generator),
+            "elevation": elevation_deg,
+            "azimuth": azimuth_deg,
+            "camera_distances": distance,
+        }
+
+    def progressive_ranges(self, step: int) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Elevation and azimuth, opening linearly from (eval_elevation_deg, 0)."""
+        until = self.cfg.progressive_until
+        opened = min(1.0, step / (until + 1)) if until > 0 else 1.0
+        front = (1 - opened) * self.cfg.eval_elevation_deg
+        low, high = (front + opened * end for end in self.cfg.elevation_range)
+        left, right = (opened * end for end in self.cfg.azimuth_range)
+        return (low, high), (left, right)
+
+    def sample_elevation(self, bounds: Sequence[float], count: int, generator: Generator) -> Float[Tensor, "view"]:
+        """Uniform in the angle favours the poles; uniform on the sphere does not."""
+        coin = torch.rand((), generator=generator) < 0.5
+        sampling = self.cfg.elevation_sampling
+        if sampling == "uniform" or (sampling == "mixed" and coin):
+            return uniform(bounds, count, generator)
+        low, high = (math.sin(math.radians(bound)) for bound in bounds)
+        return torch.rad2deg(torch.asin(uniform((low, high), count, generator)))
+
+    def sample_azimuth(self, bounds: Sequence[float], count: int, generator: Generator) -> Float[Tensor, "view"]:
+        if not self.cfg.batch_uniform_azimuth:
+            return uniform(bounds, count, generator)
+        share = (torch.rand(count, generator=generator) + torch.arange(count)) / count
+        return bounds[0] + share * (bounds[1] - bounds[0])
+
+    def perturbed_orbit(
+        self,
+        elevation_deg: Float[Tensor, "view"],
+        azimuth_deg: Float[Tensor, "view"],
+        distance: Float[Tensor, "view"],
+        generator: Generator,
+    ) -> Float[Tensor, "view 4 4"]:
+        """The batch's angles stay those before the perturbation, as upstream has it."""
+        shape = (len(distance), 3)
+        position = cameras.camera_positions(elevation_deg, azimuth_deg, distance)
+        position = position + self.cfg.camera_perturb * (2 * torch.rand(shape, generator=generator) - 1)
+        center = self.cfg.center_perturb * torch.randn(shape, generator=generator)
+        up = cameras.UP + self.cfg.up_perturb * torch.randn(shape, generator=generator)
+        return cameras.look_at(position, center, up)
+
+    def sample_lights(self, position: Float[Tensor, "view 3"], generator: Generator) -> Float[Tensor, "view 3"]:
+        """Near the camera's direction (DreamFusion), or within 60 degrees of it, uniform in angle (Magic3D)."""
+        count = len(position)
+        distance = uniform(self.cfg.light_distance_range, count, generator)
+        if self.cfg.light_sample_strategy == "dreamfusion":
+            noise = self.cfg.light_position_perturb * torch.randn(position.shape, generator=generator)
+            return F.normalize(position + noise, dim=-1) * distance[:, None]
+        azimuth_deg = uniform((-180.0, 180.0), count, generator)
+        elevation_deg = uniform((30.0, 90.0), count, generator)
+        local = cameras.camera_positions(elevation_deg, azimuth_deg, distance)
+        towards_camera = cameras.look_at(position, torch.zeros_like(position), cameras.UP.expand_as(position))
+        return torch.einsum("vij,vj->vi", towards_camera[:, :3, :3], local)
+
+
+def uniform(bounds: Sequence[float], count: int, generator: Generator) -> Float[Tensor, "view"]:
+    low, high = bounds
+    return low + (high - low) * torch.rand(count, generator=generator)
+
+
+class RandomCameraDataset(Dataset):
+    """A turntable at `eval_elevation_deg`; in test the last view is the first again, as upstream has it."""
+
+    def __init__(self, cfg: Any, split: str) -> None:
+        self.cfg = cfg
+        self.split = split
+        self.n_views = cfg.n_val_views if split == "val" else cfg.n_test_views
+        steps = self.n_views + 1 if split == "val" else self.n_views
+        self.azimuth_deg = torch.linspace(0, 360, steps)[: self.n_views]
+
+    def __len__(self) -> int:
+        return self.n_views
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Rays are made view by view: those of a whole turntable are hundreds of megabytes."""
+        azimuth_deg = self.azimuth_deg[index : index + 1]
+        elevation_deg = torch.full_like(azimuth_deg, self.cfg.eval_elevation_deg)
+        distance = torch.full_like(azimuth_deg, self.cfg.eval_camera_distance)
+        fovy_deg = torch.full_like(azimuth_deg, self.cfg.eval_fovy_deg)
+        c2w = cameras.orbit(elevation_deg, azimuth_deg, distance)
+        height, width = self.cfg.eval_height, self.cfg.eval_width
+        views = camera_batch(c2w, fovy_deg, height, width, self.cfg.rays_d_normalize) | {
+            "light_positions": c2w[:, :3, 3],
+            "elevation": elevation_deg,
+            "azimuth": azimuth_deg,
+            "camera_distances": distance,
+        }
+        return {"index": index} | {key: value[0] if torch.is_tensor(value) else value for key, value in views.items()}
+
+    def collate(self, views: list[dict[str, Any]]) -> dict[str, Any]:
+        return default_collate(views) | {"height": self.cfg.eval_height, "width": self.cfg.eval_width}
+
+
+class CameraDataModule(pl.LightningDataModule):
+    """Loaders over `train_dataset`, `val_dataset` and `test_dataset`; a resumed run goes on at its step."""
+
+    train_dataset: Any
+    val_dataset: Any
+    test_dataset: Any
+
+    def train_dataloader(self) -> DataLoader:
+        if self.trainer is not None:
+            batches = self.trainer.global_step * self.trainer.accumulate_grad_batches
+            self.train_dataset.do_update_step(self.trainer.current_epoch, batches)
+        return DataLoader(self.train_dataset, batch_size=None, num_workers=0, collate_fn=self.train_dataset.collate)
+
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(self.val_dataset, batch_size=1, num_workers=0, collate_fn=self.val_dataset.collate)
+
+    def test_dataloader(self) -> DataLoader:
+        return DataLoader(self.test_dataset, batch_size=1, num_workers=0, collate_fn=self.test_dataset.collate)
+
+    def predict_dataloader(self) -> DataLoader:
+        return self.test_dataloader()
+
+
+@threestudio.register("random-camera-datamodule")
+class RandomCameraDataModule(CameraDataModule):
+    def __init__(self, cfg: Any = None) -> None:
+        super().__init__()
+        self.cfg = parse_structured(RandomCameraDataModuleConfig, cfg)
+
+    def setup(self, stage: str | None = None) -> None:
+        if stage in (None, "fit"):
+            self.train_dataset = RandomCameraIterableDataset(self.cfg)
+        if stage in (None, "fit", "validate"):
+            self.val_dataset = RandomCameraDataset(self.cfg, "val")
+        if stage in (None, "test", "predict"):
+            self.test_dataset = RandomCameraDataset(self.cfg, "test")
