@@ -1,0 +1,19 @@
+"""What every background offers: the colour seen where a ray leaves the object."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from threestudio.utils.base import BaseModule
+
+
+class BaseBackground(BaseModule):
+    @dataclass
+    class Config(BaseModule.Config):
+        pass
+
+    cfg: Config
+
+    def forward(self, dirs: Float[Tensor, "view h w 3"]) -> Float[Tensor, "view h w channel"]:
+        raise NotImplementedError

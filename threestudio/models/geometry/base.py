@@ -1,0 +1,71 @@
+"""What every geometry offers: a field over a box, from which a mesh can be taken."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from threestudio.models.isosurface import IsosurfaceSettings, extract_isosurface
+from threestudio.models.mesh import Mesh
+from threestudio.utils.base import BaseModule
+
+
+def box_of_radius(radius: float) -> Float[Tensor, "2 3"]:
+    """Lowest and highest corner of the cube [-radius, radius]^3."""
+    return torch.tensor([[-radius] * 3, [radius] * 3])
+
+
+def to_unit_cube(points: Float[Tensor, "*point 3"], bbox: Float[Tensor, "2 3"]) -> Float[Tensor, "*point 3"]:
+    return (points - bbox[0]) / (bbox[1] - bbox[0])
+
+
+class BaseGeometry(BaseModule):
+    def export(self, points: Float[Tensor, "*point 3"], **kwargs: Any) -> dict[str, Tensor]:
+        """What a texture needs at these points."""
+        return {}
+
+
+class BaseImplicitGeometry(BaseGeometry):
+    @dataclass
+    class Config(BaseGeometry.Config):
+        # Half the side of the box around the origin, in world units.
+        radius: float = 1.0
+
+        # Upstream's keys for meshing; see `models/isosurface.py` for what each does here.
+        isosurface: bool = True
+        isosurface_method: str = "mc-cpu"
+        isosurface_resolution: int = 160
+        isosurface_threshold: float | str = "auto"
+        isosurface_chunk: int = 0
+        isosurface_coarse_to_fine: bool = True
+        isosurface_deformable_grid: bool = False
+        isosurface_remove_outliers: bool = True
+        isosurface_outlier_n_faces_threshold: int | float = 0.01
+
+    cfg: Config
+    bbox: Float[Tensor, "2 3"]
+
+    def configure(self) -> None:
+        self.register_buffer("bbox", box_of_radius(self.cfg.radius))
+
+    def forward(self, points: Float[Tensor, "*point 3"], output_normal: bool = False) -> Mapping[str, Tensor]:
+        raise NotImplementedError
+
+    def forward_density(self, points: Float[Tensor, "*point 3"]) -> Float[Tensor, "*point 1"]:
+        raise NotImplementedError
+
+    def forward_field(
+        self, points: Float[Tensor, "*point 3"]
+    ) -> tuple[Float[Tensor, "*point 1"], Float[Tensor, "*point 3"] | None]:
+        """The field whose level set is the surface, and a deformation of the grid that samples it (here none)."""
+        return self.forward_density(points), None
+
+    def forward_level(self, field: Float[Tensor, "*point 1"], threshold: float) -> Float[Tensor, "*point 1"]:
+        """Negative inside."""
+        return threshold - field
+
+    def isosurface(self) -> Mesh:
+        return extract_isosurface(self.forward_density, self.bbox, IsosurfaceSettings.from_geometry(self.cfg))

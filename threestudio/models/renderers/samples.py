@@ -1,0 +1,45 @@
+"""Samples along rays, packed: only those that matter, ray after ray."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RaySamples:
+    """Sample i covers [starts[i], ends[i]] of ray `rays[i]`; `rays` never decreases, distances in a ray increase."""
+
+    rays: Int[Tensor, "sample"]
+    starts: Float[Tensor, "sample"]
+    ends: Float[Tensor, "sample"]
+
+    @property
+    def middles(self) -> Float[Tensor, "sample"]:
+        return 0.5 * (self.starts + self.ends)
+
+    def positions(
+        self, origins: Float[Tensor, "ray 3"], directions: Float[Tensor, "ray 3"]
+    ) -> Float[Tensor, "sample 3"]:
+        return torch.addcmul(
+            origins.index_select(0, self.rays), directions.index_select(0, self.rays), self.middles[:, None]
+        )
+
+    def where(self, keep: Bool[Tensor, "sample"]) -> "RaySamples":
+        return RaySamples(self.rays[keep], self.starts[keep], self.ends[keep])
+
+    def or_one_of_length_zero(self) -> "RaySamples":
+        """Losses average over samples, so there has to be one; of length zero it weighs nothing."""
+        if len(self.rays):
+            return self
+        nothing = self.starts.new_zeros(1)
+        return RaySamples(self.rays.new_zeros(1), nothing, nothing)
+
+
+def concatenate(parts: list[RaySamples]) -> RaySamples:
+    return RaySamples(
+        torch.cat([part.rays for part in parts]),
+        torch.cat([part.starts for part in parts]),
+        torch.cat([part.ends for part in parts]),
+    )
