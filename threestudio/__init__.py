@@ -30,13 +30,7 @@ def debug(message: str, *args: object) -> None:
         logger.debug(message, *args)
 
 
-# Last, because importing the components registers them.
-import importlib  # noqa: E402
+# Last, because importing the components registers them by what stands above.
+from threestudio import data, models, systems  # noqa: E402
 
-for room in ("data", "models", "systems"):
-    try:
-        importlib.import_module(f"threestudio.{room}")
-    except ImportError as error:
-        logger.warning("threestudio.%s is not complete yet: %s", room, error)
-
-__all__ = ["debug", "find", "info", "register", "warn"]
+__all__ = ["data", "debug", "find", "info", "models", "register", "systems", "warn"]

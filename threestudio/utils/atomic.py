@@ -18,5 +18,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             # A rename can reach the disk before the data does, and a full disk may only be noticed here.
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except OSError as error:
+        # Errors while writing come without a name, or with the temporary one.
+        error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)

@@ -1,0 +1,66 @@
+"""The entry point, with threestudio's command line.
+
+python launch.py --config configs/cascade-zero123.yaml --train data.image_path=cat.png
+python launch.py --config configs/cascade-zero123.yaml --export resume=outputs/cascade-zero123/cat.png@<time>
+
+Whatever the user can mend ends in one line on stderr and exit code 2; an interrupted run ends in 128 + signal number.
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from pathlib import Path
+
+CUSTOM = Path(__file__).resolve().parent / "custom"
+
+
+def parse_arguments(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, help="a YAML file")
+    parser.add_argument("--gpu", default="0", help="CUDA devices, as in 0 or 1,2; -1 for the CPU [0]")
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--train", action="store_true", help="optimise, then render the turntable")
+    mode.add_argument("--validate", action="store_true", help="render the validation views of resume=")
+    mode.add_argument("--test", action="store_true", help="render the turntable of resume=")
+    mode.add_argument("--export", action="store_true", help="write the mesh of resume=")
+    parser.add_argument("--verbose", action="store_true", help="debug messages, and tracebacks of all errors")
+    parser.usage = "%(prog)s --config FILE --train|--validate|--test|--export [--gpu N] [--verbose] [key=value ...]"
+    return parser.parse_known_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments, overrides = parse_arguments(argv)
+    choose_gpus(arguments.gpu)
+    # Only now, because torch reads the choice when it is imported.
+    from threestudio.utils.console import one_line, set_up_console
+    from threestudio.utils.interruption import Interrupted, Interruption
+
+    set_up_console(arguments.verbose)
+    try:
+        with Interruption().listening() as interruption:
+            from threestudio.run import run
+
+            run(arguments, overrides, interruption, CUSTOM)
+    except Interrupted as stop:
+        return stop.exit_code
+    except Exception as error:
+        message = one_line(error)
+        if message is None or arguments.verbose:
+            traceback.print_exc()
+        if message is None:
+            return 1
+        print(message, file=sys.stderr)
+        return 2
+    return 0
+
+
+def choose_gpus(gpus: str) -> None:
+    """A choice made outside, as by a cluster's scheduler, stands."""
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    if not os.environ.get("CUDA_VISIBLE_DEVICES"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""One run of an experiment: its trial folder, its data and system, and the phases asked for."""
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+import threestudio
+from threestudio.errors import UserError
+from threestudio.extensions import load_extensions
+from threestudio.utils.checkpoint import load_checkpoint
+from threestudio.utils.config import load_config
+from threestudio.utils.interruption import Interrupted, Interruption
+from threestudio.utils.misc import get_rank, set_seed
+from threestudio.utils.resume import adopt_trial_folder, find_checkpoint, refuse_other_config, warn_of_other_settings
+from threestudio.utils.trainer import build_trainer
+
+MODES = ("train", "validate", "test", "export")
+
+
+def run(arguments: argparse.Namespace, overrides: list[str], interruption: Interruption, custom: Path) -> None:
+    """`arguments` are launch.py's; `custom` is the folder of the extensions."""
+    load_extensions(custom)
+    cfg = load_config(arguments.config, cli_args=overrides, n_gpus=max(torch.cuda.device_count(), 1))
+    mode = next(mode for mode in MODES if getattr(arguments, mode))
+    checkpoint = _resumed_checkpoint(cfg, mode)
+    refuse_unwritable(Path(cfg.trial_dir))
+    pl.seed_everything(cfg.seed + get_rank(), workers=True)
+    set_seed(cfg.seed)
+
+    data = threestudio.find(cfg.data_type)(cfg.data)
+    system = threestudio.find(cfg.system_type)(cfg.system, resumed=checkpoint is not None)
+    system.set_save_dir(os.path.join(cfg.trial_dir, "save"))
+    if checkpoint is not None:
+        _take_up(checkpoint, cfg, system, mode)
+    trainer = build_trainer(cfg, arguments.config, system, mode == "train", interruption)
+    with _TrialFolder(Path(cfg.trial_dir)):
+        _phases(mode, cfg, trainer, system, data)
+    if trainer.is_global_zero:
+        threestudio.info(f"Results are in {cfg.trial_dir}")
+
+
+def _phases(mode: str, cfg: Any, trainer: pl.Trainer, system: Any, data: Any) -> None:
+    if mode == "train":
+        trainer.fit(system, datamodule=data, ckpt_path=cfg.resume)
+        trainer.test(system, datamodule=data, verbose=False)
+        if cfg.export_after_train:
+            trainer.predict(system, datamodule=data, return_predictions=False)
+    elif mode == "validate":
+        trainer.validate(system, datamodule=data, ckpt_path=cfg.resume, verbose=False)
+    elif mode == "test":
+        trainer.test(system, datamodule=data, ckpt_path=cfg.resume, verbose=False)
+    else:
+        trainer.predict(system, datamodule=data, ckpt_path=cfg.resume, return_predictions=False)
+
+
+def _resumed_checkpoint(cfg: Any, mode: str) -> dict[str, Any] | None:
+    """The checkpoint that `resume` means; also makes this run go on in its folder."""
+    if cfg.resume is None:
+        if mode != "train":
+            raise UserError(f"--{mode} needs a checkpoint: pass resume=<trial folder> or resume=<file>.ckpt")
+        return None
+    path = find_checkpoint(cfg.resume)
+    cfg.resume = str(path)
+    checkpoint = load_checkpoint(path)
+    adopt_trial_folder(cfg, path)
+    return checkpoint
+
+
+def _take_up(checkpoint: dict[str, Any], cfg: Any, system: Any, mode: str) -> None:
+    refuse_other_config(Path(cfg.resume), checkpoint, cfg, system)
+    if mode == "train":
+        warn_of_other_settings(checkpoint, cfg)
+    else:
+        # Lightning restores these two only for training.
+        system.set_resume_status(checkpoint["epoch"], checkpoint["global_step"])
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Before any work: can this folder be made, and written to?"""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise UserError(f"{existing}: not a folder, so {folder} cannot be made in it; pass another exp_root_dir=")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"{existing}: no permission to write there; pass another exp_root_dir=")
+
+
+class _TrialFolder:
+    """Takes a folder away again in which the run came to nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.existed = folder.exists()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        foreseen = hasattr(error, "exit_code") or isinstance(error, OSError)
+        if foreseen and not self.existed and not any(self.folder.glob("ckpts/*.ckpt")):
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if isinstance(error, Interrupted):
+            threestudio.warn(how_to_go_on(self.folder))
+
+
+def how_to_go_on(folder: Path) -> str:
+    last = folder / "ckpts" / "last.ckpt"
+    if not last.is_file():
+        return "interrupted before the first checkpoint; start again with the same command"
+    config = folder / "configs" / "parsed.yaml"
+    return f"interrupted; go on with: python launch.py --config '{config}' --train resume='{last}'"

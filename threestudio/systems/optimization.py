@@ -1,0 +1,61 @@
+"""Optimisers and learning-rate schedules from config blocks, with upstream's keys."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer, lr_scheduler
+
+from threestudio.errors import UserError, nearest_name
+from threestudio.utils.config import config_to_primitive
+
+
+def parse_optimizer(config: Any, model: nn.Module) -> Optimizer:
+    """`{name, args, params}`: a class of torch.optim; `params` gives modules of the model arguments of their own."""
+    block = config_to_primitive(config)
+    groups = block.get("params")
+    parameters: Any = [_group(model, name, args) for name, args in groups.items()] if groups else model.parameters()
+    return _make("system.optimizer", torch.optim, Optimizer, block, parameters)
+
+
+def parse_scheduler(config: Any, optimizer: Optimizer) -> dict[str, Any]:
+    """`{name, interval, args}`: a class of torch.optim.lr_scheduler; SequentialLR and ChainedScheduler take `schedulers`.
+
+    `interval` is "epoch" (upstream's default) or "step".
+    """
+    block = config_to_primitive(config)
+    interval = block.get("interval", "epoch")
+    if interval not in ("epoch", "step"):
+        raise UserError(f'system.scheduler.interval: "{interval}"; expected epoch or step')
+    return {"scheduler": _scheduler(block, optimizer), "interval": interval}
+
+
+def _scheduler(block: Mapping[str, Any], optimizer: Optimizer) -> Any:
+    parts = [_scheduler(part, optimizer) for part in block.get("schedulers", ())]
+    if block.get("name") in ("SequentialLR", "Sequential"):
+        return lr_scheduler.SequentialLR(optimizer, parts, milestones=list(block["milestones"]))
+    if block.get("name") == "ChainedScheduler":
+        return lr_scheduler.ChainedScheduler(parts)
+    return _make("system.scheduler", lr_scheduler, lr_scheduler.LRScheduler, block, optimizer)
+
+
+def _make(path: str, module: Any, base: type, block: Mapping[str, Any], subject: Any) -> Any:
+    kinds = {name: kind for name, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, base)}
+    name = block.get("name", "")
+    if name not in kinds:
+        raise UserError(f'{path}.name: unknown "{name}"; {nearest_name(name, kinds)}')
+    try:
+        return kinds[name](subject, **block.get("args", {}))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}.args: {error}") from None
+
+
+def _group(model: nn.Module, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    part: Any = model
+    for step in name.split("."):
+        if not hasattr(part, step):
+            raise UserError(f'system.optimizer.params: the system has no module "{name}"')
+        part = getattr(part, step)
+    parameters = list(part.parameters()) if isinstance(part, nn.Module) else [part]
+    return {"params": parameters, "name": name, **arguments}

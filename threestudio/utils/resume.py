@@ -1,0 +1,86 @@
+"""Which checkpoint a run goes on from, and whether it was made by the same config."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+import threestudio
+from threestudio.errors import UserError
+from threestudio.utils.config import config_to_primitive
+
+# What decides which weights there are.
+PARTS = ("geometry", "material", "background", "renderer")
+# What may differ between a run and its continuation without a word.
+FREE = ("resume", "trainer", "checkpoint", "timestamp", "tag", "name", "description", "use_timestamp", "n_gpus")
+FREE_PREFIXES = ("exp_", "trial_", "export_", "system.exporter", "system.loggers")
+
+
+def find_checkpoint(resume: str) -> Path:
+    """A checkpoint itself, or the last one of a trial folder."""
+    path = Path(resume)
+    if not path.is_dir():
+        return path
+    for last in (path / "ckpts" / "last.ckpt", path / "last.ckpt"):
+        if last.is_file():
+            return last
+    raise UserError(f"{path}: has no ckpts/last.ckpt; pass the checkpoint itself as resume=")
+
+
+def adopt_trial_folder(cfg: Any, checkpoint: Path) -> None:
+    """A checkpoint of this experiment and tag goes on in its own trial folder, whatever time it is."""
+    trial = checkpoint.parent.parent
+    same_experiment = os.path.realpath(trial.parent) == os.path.realpath(cfg.exp_dir)
+    tag, _, time = trial.name.partition("@")
+    if checkpoint.parent.name == "ckpts" and same_experiment and tag == cfg.tag:
+        cfg.timestamp = f"@{time}" if time else ""
+        cfg.trial_name, cfg.trial_dir = trial.name, os.path.join(cfg.exp_dir, trial.name)
+
+
+def refuse_other_config(path: Path, checkpoint: Mapping[str, Any], cfg: Any, system: nn.Module) -> None:
+    """Names the first key by which the checkpoint's config and this one build different weights."""
+    differing = list(_differences(checkpoint.get("config") or {}, config_to_primitive(cfg)))
+    structural = [key for key, *_ in differing if key == "system_type" or _is_type_of_a_part(key)]
+    misfit = _first_misfit(checkpoint["state_dict"], system.state_dict())
+    if misfit and not structural:
+        structural = [key for key, *_ in differing if key.startswith(tuple(f"system.{part}" for part in PARTS))]
+    for key, theirs, ours in differing:
+        if key in structural:
+            raise UserError(
+                f"{path}: of another config: {key} is {theirs} there, {ours} here; pass the config it was made with"
+            )
+    if misfit:
+        raise UserError(f"{path}: of another config: {misfit}; pass the config it was made with")
+
+
+def warn_of_other_settings(checkpoint: Mapping[str, Any], cfg: Any) -> None:
+    """A continuation may change settings on purpose; it should know."""
+    saved = checkpoint.get("config")
+    for key, theirs, ours in _differences(saved, config_to_primitive(cfg)) if saved else ():
+        if key.split(".")[0] not in FREE and not key.startswith(FREE_PREFIXES):
+            threestudio.warn(f"{key} was {theirs} until this checkpoint and is {ours} from here on")
+
+
+def _differences(theirs: Any, ours: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
+        for key in [*theirs, *(key for key in ours if key not in theirs)]:
+            yield from _differences(theirs.get(key, "unset"), ours.get(key, "unset"), f"{path}.{key}".lstrip("."))
+    elif theirs != ours:
+        yield path, theirs, ours
+
+
+def _is_type_of_a_part(key: str) -> bool:
+    return key in {f"system.{part}_type" for part in PARTS}
+
+
+def _first_misfit(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str | None:
+    for name in [*ours, *(name for name in theirs if name not in ours)]:
+        if name not in theirs:
+            return f"it lacks {name}"
+        if name not in ours:
+            return f"it has {name}, which this config does not"
+        if theirs[name].shape != ours[name].shape:
+            return f"{name} is {tuple(theirs[name].shape)} there, {tuple(ours[name].shape)} here"
+    return None
