@@ -1,0 +1,42 @@
+"""What an exporter is: it turns the field into things for the system to save."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import threestudio
+from threestudio.models.image_projection import ReferenceView
+from threestudio.utils.base import BaseObject
+
+
+@dataclass
+class ExporterOutput:
+    """The system saves it by its method `save_<save_type>(save_name, **params)`."""
+
+    save_name: str
+    save_type: str
+    params: dict[str, Any]
+
+
+class Exporter(BaseObject):
+    """`reference` is set by the system where there is a picture to take colours from."""
+
+    @dataclass
+    class Config(BaseObject.Config):
+        save_video: bool = False
+
+    cfg: Config
+    reference: ReferenceView | None = None
+
+    def configure(self, geometry: Any, material: Any, background: Any) -> None:
+        self.geometry, self.material, self.background = geometry, material, background
+
+    def __call__(self) -> list[ExporterOutput]:
+        raise NotImplementedError
+
+
+@threestudio.register("dummy-exporter")
+class DummyExporter(Exporter):
+    """Exports nothing."""
+
+    def __call__(self) -> list[ExporterOutput]:
+        return []

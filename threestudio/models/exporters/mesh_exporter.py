@@ -1,0 +1,113 @@
+"""The field as a textured mesh: isosurface, cleaning, atlas, baked albedo, the picture on the side that it shows."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+import threestudio
+from threestudio.errors import UserError, nearest_name
+from threestudio.models import mesh_cleaning
+from threestudio.models.exporters.base import Exporter, ExporterOutput
+from threestudio.models.image_projection import project_picture
+from threestudio.models.mesh import Mesh, TexturedMesh
+from threestudio.models.texture_atlas import pad, rasterise, unwrap
+from threestudio.models.texture_bake import field_albedo
+
+FORMATS = {
+    "glb+obj": ("glb", "obj"),
+    "glb": ("glb",),
+    "obj-mtl": ("obj",),
+    "obj": ("obj",),
+}
+TEXTURE_FORMATS = ("png", "jpg")
+# xatlas grows faster than linearly: seconds at 40,000 faces, minutes at several hundred thousand.
+MANY_FACES = 150_000
+
+
+@threestudio.register("mesh-exporter")
+class MeshExporter(Exporter):
+    @dataclass
+    class Config(Exporter.Config):
+        fmt: str = "glb+obj"  # or glb, obj-mtl, obj (upstream: colours at the vertices instead of a texture)
+        save_name: str = "model"
+        save_normal: bool = True
+        save_uv: bool = True
+        save_texture: bool = True
+        texture_size: int = 1024  # pixels
+        texture_format: str = "png"  # or jpg; of the OBJ's texture, the GLB's is always PNG
+        xatlas_chart_options: dict = field(default_factory=dict)
+        xatlas_pack_options: dict = field(default_factory=dict)
+        context_type: str = "cpu"  # upstream's choice of an OpenGL or CUDA rasteriser; this one needs neither
+        max_faces: int = 40_000  # 0 keeps all
+        smooth_iterations: int = 5  # of Taubin smoothing; 0 for none
+        project_image: bool = True  # the picture's own colours on the part of the surface that it shows
+        match_colors: bool = True  # bring the field's colours to the picture's mean and contrast first
+
+    cfg: Config
+
+    def __call__(self) -> list[ExporterOutput]:
+        self._check_config()
+        surface = self.surface()
+        if self.cfg.fmt == "obj":
+            mesh: Mesh | TexturedMesh = self.with_vertex_colors(surface) if self.cfg.save_texture else surface
+        else:
+            mesh = self.textured(surface) if self.cfg.save_uv else surface
+        return [self._output(save_type, mesh) for save_type in FORMATS[self.cfg.fmt]]
+
+    def surface(self) -> Mesh:
+        """The object's outside, clean and within the face budget."""
+        cfg = self.geometry.cfg
+        mesh = self.geometry.isosurface()
+        if cfg.isosurface_remove_outliers:
+            mesh = mesh_cleaning.remove_floaters(mesh, cfg.isosurface_outlier_n_faces_threshold)
+        mesh = mesh_cleaning.decimate(mesh_cleaning.smooth(mesh, self.cfg.smooth_iterations), self.cfg.max_faces)
+        threestudio.info(f"Mesh: {len(mesh.positions)} vertices, {len(mesh.faces)} faces.")
+        return mesh
+
+    def textured(self, surface: Mesh) -> TexturedMesh:
+        """The surface with texture coordinates and, with `save_texture`, its albedo."""
+        if len(surface.faces) > MANY_FACES:
+            threestudio.warn(f"{len(surface.faces)} faces: xatlas may take minutes; lower system.exporter.max_faces")
+        textured = unwrap(surface, self.cfg.texture_size, self.cfg.xatlas_chart_options, self.cfg.xatlas_pack_options)
+        if not self.cfg.save_texture:
+            return textured
+        texels = rasterise(textured, self.cfg.texture_size)
+        positions = texels.interpolate(surface.positions, surface.faces)
+        normals = texels.interpolate(surface.normals, surface.faces)
+        albedo = self.albedo(surface, positions, normals)
+        if albedo is None:
+            return textured
+        image = np.zeros((*texels.covered.shape, 3))
+        image[texels.covered] = albedo
+        return replace(textured, albedo=_as_uint8(pad(image, texels.covered)))
+
+    def with_vertex_colors(self, surface: Mesh) -> Mesh:
+        return replace(surface, colors=self.albedo(surface, surface.positions, surface.normals))
+
+    def albedo(
+        self, surface: Mesh, positions: Float[np.ndarray, "point 3"], normals: Float[np.ndarray, "point 3"]
+    ) -> Float[np.ndarray, "point 3"] | None:
+        """RGB in [0, 1] at points of the surface: the field's, and the picture's where it shows them."""
+        albedo = field_albedo(self.geometry, self.material, positions)
+        if albedo is None:
+            threestudio.warn("the material exports no albedo: the mesh has no colours")
+        elif self.reference is not None and self.cfg.project_image:
+            albedo = project_picture(albedo, surface, positions, normals, self.reference, self.cfg.match_colors)
+        return albedo
+
+    def _check_config(self) -> None:
+        for key, known in (("fmt", FORMATS), ("texture_format", TEXTURE_FORMATS)):
+            value = getattr(self.cfg, key)
+            if value not in known:
+                raise UserError(f'system.exporter.{key}: unknown "{value}"; {nearest_name(value, known)}')
+
+    def _output(self, save_type: str, mesh: Mesh | TexturedMesh) -> ExporterOutput:
+        params = {"mesh": mesh}
+        if save_type == "obj":
+            params |= {key: getattr(self.cfg, key) for key in ("save_normal", "save_uv", "texture_format")}
+        return ExporterOutput(f"{self.cfg.save_name}.{save_type}", save_type, params)
+
+
+def _as_uint8(image: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    return np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
