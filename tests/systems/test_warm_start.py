@@ -1,0 +1,62 @@
+import torch
+
+from threestudio import cameras
+from threestudio.systems.warm_start import WarmStartViews, opacity_from_white, ring_cameras, whitish_share
+
+
+class FlatGuidance:
+    """Predicts grey views whose brightness tells them apart."""
+
+    def one_step_views(self, elevation, azimuth, camera_distances):
+        return torch.linspace(0, 1, len(elevation))[:, None, None, None].expand(-1, 8, 8, 3)
+
+
+def reference(color=(0.9, 0.2, 0.1)):
+    return {
+        "azimuth": torch.tensor([15.0]),
+        "camera_distances": torch.tensor([3.8]),
+        "fovy": torch.tensor([0.35]),
+        "rgb": torch.tensor(color).expand(1, 4, 4, 3),
+        "mask": torch.ones(1, 4, 4, 1, dtype=torch.bool),
+    }
+
+
+def test_rings_share_the_views_and_turn_evenly():
+    elevation, azimuth = ring_cameras(24, [-10.0, 20.0, 50.0], 0.0)
+    for ring in (-10.0, 20.0, 50.0):
+        around = azimuth[elevation == ring].sort().values
+        assert len(around) == 8
+        torch.testing.assert_close(around.diff(), torch.full((7,), 45.0))
+    assert len(set((azimuth % 360).tolist())) == 24
+
+
+def test_views_that_do_not_divide_are_all_used():
+    elevation, _ = ring_cameras(7, [0.0, 30.0], 0.0)
+    assert sorted(elevation.tolist()) == [0.0] * 4 + [30.0] * 3
+
+
+def test_a_batch_depends_on_the_step_alone_and_pairs_images_with_their_cameras():
+    views = WarmStartViews.predict(FlatGuidance(), reference(), 6, [0.0, 30.0])
+    one, again, other = views.batch(3, 4, 8, 8), views.batch(3, 4, 8, 8), views.batch(4, 4, 8, 8)
+    torch.testing.assert_close(one["rgb"], again["rgb"])
+    assert not torch.equal(one["rgb"], other["rgb"])
+    for image, c2w in zip(one["rgb"], one["c2w"], strict=True):
+        index = round(float(image.mean()) * 5)
+        expected = cameras.orbit(views.elevation_deg[[index]], views.azimuth_deg[[index]], views.distance[[index]])
+        torch.testing.assert_close(c2w, expected[0])
+
+
+def test_a_batch_comes_at_the_size_asked_for():
+    batch = WarmStartViews.predict(FlatGuidance(), reference(), 6, [0.0]).batch(0, 2, 16, 16)
+    assert batch["rgb"].shape == batch["rays_d"].shape == (2, 16, 16, 3)
+
+
+def test_white_is_empty_and_colour_is_opaque():
+    pixels = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.1, 0.1], [0.0, 0.0, 0.0]])
+    assert opacity_from_white(pixels).flatten().tolist() == [0.0, 1.0, 1.0]
+
+
+def test_whiteness_says_nothing_about_a_white_object():
+    assert whitish_share(torch.ones(5, 3)) == 1.0
+    assert not WarmStartViews.predict(FlatGuidance(), reference((1.0, 0.99, 1.0)), 2, [0.0]).white_is_background
+    assert WarmStartViews.predict(FlatGuidance(), reference(), 2, [0.0]).white_is_background
