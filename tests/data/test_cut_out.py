@@ -81,6 +81,29 @@ def test_a_busy_background_is_refused_in_one_line():
     assert message.endswith(f"% of its border has the background's colour); {ADVICE}")
 
 
+@pytest.mark.parametrize("thing", ["a second disc at the border", "a photograph between bars"])
+def test_a_scene_with_a_plain_border_is_refused(thing):
+    if thing == "a photograph between bars":
+        rgb = np.zeros((SIZE, SIZE, 3), dtype=np.uint8)
+        busy = np.random.default_rng(0).integers(60, 256, (10, 10, 3)).astype(np.float32)
+        rgb[60:140] = cv2.resize(busy, (SIZE, 80))
+    else:
+        rgb, _ = disc(plain((255, 255, 255)))
+        cv2.circle(rgb, (5, 195), 20, (30, 60, 160), -1)
+    with pytest.raises(UserError) as caught:
+        cut_out("mug.jpg", rgb)
+    message = str(caught.value)
+    assert message.startswith("mug.jpg: opaque with a busy background (") and message.endswith(f"); {ADVICE}")
+
+
+def test_a_pattern_near_the_outline_makes_no_holes():
+    rgb, _ = disc(plain((255, 255, 255)), radius=80)
+    for angle in np.linspace(0, 2 * np.pi, 40, endpoint=False):
+        cv2.circle(rgb, (round(100 + 74 * np.cos(angle)), round(100 + 74 * np.sin(angle))), 2, (220, 200, 200), -1)
+    y, x = np.mgrid[0:SIZE, 0:SIZE]
+    assert cut_out("mug.jpg", rgb)[..., 3][np.hypot(x - 100, y - 100) < 77].min() > 200
+
+
 def test_a_blank_picture_is_refused():
     with pytest.raises(UserError) as caught:
         cut_out("mug.jpg", plain((250, 250, 250)).astype(np.uint8))

@@ -24,6 +24,7 @@ GRABCUT_ROUNDS = 4
 PLAIN_DELTA = 10.0  # CIE Lab units between a plain background and its smooth surface
 PLAIN_SHARE = 0.75  # of the border; the object may touch the rest
 OBJECT_SHARE = (0.002, 0.95)  # of the picture's pixels
+SCENE_SHARE = 0.005  # of the object's area: another thing at the border this large is no speck
 HOLE_DELTA = 3.0  # an enclosed region this close to the background is a hole and not a bright belly
 HOLE_SHARE = 0.0002  # smaller enclosed regions are specks
 
@@ -60,6 +61,8 @@ def with_grabcut(path: str | Path, rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.
     inside = object_mask(rgb, delta)
     if not OBJECT_SHARE[0] < inside.mean() < OBJECT_SHARE[1]:
         raise UserError(f"{path}: opaque, and no object stands out from its background; {ADVICE}")
+    if looks_like_a_scene(inside):
+        raise UserError(f"{path}: opaque with a busy background (several things reach its border); {ADVICE}")
     threestudio.warn(f"{path}: has no transparency; its plain background was cut out by GrabCut, look at the result")
     backdrop = cv2.cvtColor(surface, cv2.COLOR_LAB2RGB).clip(0, 1)
     alpha = outline_alpha(rgb.astype(np.float32) / 255, backdrop, inside)
@@ -137,6 +140,16 @@ def fill_false_holes(inside: Bool[np.ndarray, "h w"], delta: Float[np.ndarray, "
     return filled
 
 
+def looks_like_a_scene(inside: Bool[np.ndarray, "h w"]) -> bool:
+    """A second thing at the border, or much of two sides covered: a photograph between black bars, say."""
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    sides = (parts[0], parts[-1], parts[:, 0], parts[:, -1])
+    at_border = set(np.concatenate([np.unique(side) for side in sides]).tolist()) - {0, 1 + int(areas.argmax())}
+    second = any(bool(areas[part - 1] > SCENE_SHARE * areas.max()) for part in at_border)
+    return second or sum(bool((side > 0).mean() > 0.25) for side in sides) > 1
+
+
 def outline_alpha(
     rgb: Float[np.ndarray, "h w 3"], backdrop: Float[np.ndarray, "h w 3"], inside: Bool[np.ndarray, "h w"]
 ) -> Float[np.ndarray, "h w"]:
@@ -153,7 +166,11 @@ def outline_alpha(
     along = ((rgb - backdrop) * contrast).sum(axis=-1) / np.maximum(squared, 1e-6)
     solvable = band & (weight > 1e-3) & (squared > 0.03)  # no contrast, no equation: the mask decides
     hard = cv2.GaussianBlur(inside.astype(np.float32), (3, 3), 0)
-    return np.where(solvable, along.clip(0, 1), np.where(band, hard, inside)).astype(np.float32)
+    # A pattern near the outline is no outline: the deeper inside, the less may be transparent, and the reverse.
+    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
+    height = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 3)
+    solved = along.clip((depth - 1) / reach, 1 - (height - 1) / reach).clip(0, 1)
+    return np.where(solvable, solved, np.where(band, hard, inside)).astype(np.float32)
 
 
 def with_rembg(path: str | Path, rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 4"]:
