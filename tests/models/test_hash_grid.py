@@ -79,16 +79,26 @@ def test_the_differentiable_path_gives_the_same_features():
     torch.testing.assert_close(module(points.clone().requires_grad_()), module(points))
 
 
-def test_gradients_of_first_and_second_order_by_points_and_table():
+def small_grid_and_points():
     module = grid(n_levels=2, log2_hashmap_size=4, base_resolution=2)
-    points = (0.1 + 0.8 * torch.rand(2, 3, dtype=torch.float64)).requires_grad_()
-
-    def lookup(points, table):
-        return torch.func.functional_call(module, {"table": table}, (points,))
-
+    points = (0.1 + 0.8 * torch.rand(3, 3, dtype=torch.float64)).requires_grad_()
     table = module.table.detach().clone().requires_grad_()
+    return (lambda points, table: torch.func.functional_call(module, {"table": table}, (points,))), points, table
+
+
+def test_gradients_by_points_and_table():
+    lookup, points, table = small_grid_and_points()
     assert torch.autograd.gradcheck(lookup, (points, table))
-    assert torch.autograd.gradgradcheck(lookup, (points, table))
+
+
+def test_the_slope_along_the_points_can_be_differentiated_by_the_table():
+    lookup, points, table = small_grid_and_points()
+    direction = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+
+    def slope(table, direction):
+        return torch.autograd.grad(lookup(points, table), points, direction, create_graph=True)[0]
+
+    assert torch.autograd.gradcheck(slope, (table, direction))
 
 
 def test_points_pass_in_chunks_without_a_difference(monkeypatch):

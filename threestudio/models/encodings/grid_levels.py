@@ -46,7 +46,7 @@ def cell_and_fraction(
 ) -> tuple[Int[Tensor, "3 point"], Float[Tensor, "3 point"]]:
     """Each point's cell, and where in it the point lies, in [0, 1)."""
     position = points * level.scale + 0.5
-    cell = position.detach().floor()
+    cell = position.floor()
     return cell.to(torch.int32), position - cell
 
 
@@ -70,12 +70,17 @@ def corner_weights(fraction: Float[Tensor, "3 point"]) -> Float[Tensor, "point 8
     return _over_corners(torch.mul, [(1.0 - f, f) for f in fraction])
 
 
+def corner_weight_slopes(fraction: Float[Tensor, "3 point"], level: Level) -> list[Float[Tensor, "point 8"]]:
+    """Their derivatives by the point's x, y and z in the unit cube."""
+    axes = [(1.0 - f, f) for f in fraction]
+    slope = torch.full_like(fraction[0], level.scale)
+    return [_over_corners(torch.mul, [*axes[:axis], (-slope, slope), *axes[axis + 1 :]]) for axis in range(3)]
+
+
 def _over_corners(combine: Callable[..., Tensor], axes: list[tuple[Tensor, Tensor]]) -> Tensor:
     """`combine` over each of the eight choices of low or high along x, y and z: [point 8]."""
     in_x, in_y, in_z = axes
     in_xy = [combine(x, y) for y in in_y for x in in_x]
-    if torch.is_grad_enabled() and in_x[0].requires_grad:
-        return torch.stack([combine(xy, z) for xy in in_xy for z in in_z], dim=-1)
     corners = in_xy[0].new_empty(len(in_xy[0]), 8)
     for index, (xy, z) in enumerate((xy, z) for xy in in_xy for z in in_z):
         combine(xy, z, out=corners[:, index])

@@ -13,8 +13,15 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from threestudio.errors import UserError
-from threestudio.models.encodings.corner_sums import gather, scatter_, weighted_rows
-from threestudio.models.encodings.grid_levels import Level, cell_and_fraction, corner_rows, corner_weights, grid_levels
+from threestudio.models.encodings.corner_sums import gather, scatter_add_
+from threestudio.models.encodings.grid_levels import (
+    Level,
+    cell_and_fraction,
+    corner_rows,
+    corner_weight_slopes,
+    corner_weights,
+    grid_levels,
+)
 from threestudio.models.encodings.tiny_cuda_nn import tiny_cuda_nn_encoding
 
 INITIAL_RANGE = 1e-4
@@ -48,54 +55,52 @@ class HashGrid(nn.Module):
         active = self.levels[:n_active]
         if self._on_cuda is not None and points.is_cuda and len(active) == self.n_levels:
             return self._on_cuda(points, self.table)
-        if points.requires_grad and torch.is_grad_enabled():
-            features = _differentiable_lookup(points, self.table, active)
-        else:
-            features = _Lookup.apply(points, self.table, active)
+        if not (points.requires_grad and torch.is_grad_enabled()):
+            return self._padded(_Lookup.apply(points, self.table, active, False)[..., 0].flatten(1))
+        # Exact in value and slope, and the slope can be differentiated by the table: what analytic normals need.
+        # Only the second derivative by the points is missing.
+        jet = _Lookup.apply(points.detach(), self.table, active, True).flatten(1, 2)
+        step = (points - points.detach())[:, None]
+        return self._padded(jet[..., 0] + (jet[..., 1:] * step).sum(-1))
+
+    def _padded(self, features: Tensor) -> Float[Tensor, "point feature"]:
         return nn.functional.pad(features, (0, self.n_output_dims - features.shape[1]))
 
 
 class _Lookup(Function):
-    """For points without gradient: the usual case, and the fast one."""
+    """[point level feature 1], the features; or [.. 4], the features and their slopes along x, y and z."""
 
     @staticmethod
-    def forward(ctx: Any, points: Tensor, table: Tensor, levels: list[Level]) -> Tensor:
+    def forward(ctx: Any, points: Tensor, table: Tensor, levels: list[Level], with_slopes: bool) -> Tensor:
         ctx.save_for_backward(points)
-        ctx.levels, (ctx.n_rows, ctx.n_features) = levels, table.shape
-        features = table.new_empty(len(points), len(levels), table.shape[1])
+        ctx.levels, ctx.with_slopes, ctx.table_shape = levels, with_slopes, table.shape
+        output = table.new_empty(len(points), len(levels), table.shape[1], 4 if with_slopes else 1)
         for part, chunk in _chunks(points):
             for index, level in enumerate(levels):
-                rows, weights = _corners(chunk, level)
-                features[part, index] = gather(table[level.start : level.start + level.rows], rows, weights)
-        return features.flatten(1)
+                rows, weightings = _corners(chunk, level, with_slopes)
+                for column, weights in enumerate(weightings):
+                    features = gather(table[level.start : level.start + level.rows], rows, weights)
+                    output[part, index, :, column] = features
+        return output
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (points,) = ctx.saved_tensors
-        gradient = gradient.reshape(len(points), len(ctx.levels), ctx.n_features)
-        table = gradient.new_zeros(ctx.n_features, ctx.n_rows)
+        n_rows, n_features = ctx.table_shape
+        table = gradient.new_zeros(n_features, n_rows)
         for part, chunk in _chunks(points):
             for index, level in enumerate(ctx.levels):
-                rows, weights = _corners(chunk, level)
-                scatter_(table[:, level.start : level.start + level.rows], rows, weights, gradient[part, index])
-        return None, table.t().contiguous(), None
+                rows, weightings = _corners(chunk, level, ctx.with_slopes)
+                of_level = table[:, level.start : level.start + level.rows]
+                scatter_add_(of_level, rows, weightings, gradient[part, index])
+        return None, table.t().contiguous(), None, None
 
 
-def _differentiable_lookup(points: Tensor, table: Tensor, levels: list[Level]) -> Tensor:
-    """For gradients by the points as well, of any order; it stores what `_Lookup` computes anew."""
-    planes = points.t()
-    sizes = [level.rows for level in levels]
-    features = [points.new_zeros(len(points), 0)]
-    for level, part in zip(levels, table.split([*sizes, len(table) - sum(sizes)]), strict=False):
-        cell, fraction = cell_and_fraction(planes, level)
-        features.append(weighted_rows(part, corner_rows(cell, level), corner_weights(fraction)))
-    return torch.cat(features, dim=1)
-
-
-def _corners(chunk: Tensor, level: Level) -> tuple[Tensor, Tensor]:
+def _corners(chunk: Tensor, level: Level, with_slopes: bool) -> tuple[Tensor, list[Tensor]]:
     cell, fraction = cell_and_fraction(chunk, level)
-    return corner_rows(cell, level), corner_weights(fraction)
+    slopes = corner_weight_slopes(fraction, level) if with_slopes else []
+    return corner_rows(cell, level), [corner_weights(fraction), *slopes]
 
 
 def _chunks(points: Tensor) -> list[tuple[slice, Tensor]]:
