@@ -3,6 +3,7 @@
 Images are indexed [row, column] with row 0 at v = 1; the centre of column i lies at u = (i + 0.5) / size.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,9 @@ from threestudio.models.mesh import Mesh, TexturedMesh
 PADDING = 2
 
 
-def unwrap(mesh: Mesh, texture_size: int, chart_options: dict[str, Any], pack_options: dict[str, Any]) -> TexturedMesh:
+def unwrap(
+    mesh: Mesh, texture_size: int, chart_options: Mapping[str, Any], pack_options: Mapping[str, Any]
+) -> TexturedMesh:
     """Cut the surface into charts and pack them into one square; options are those of xatlas."""
     charts = _with_options(xatlas.ChartOptions(), chart_options, "xatlas_chart_options")
     defaults = {"resolution": texture_size, "padding": PADDING}
@@ -31,7 +34,7 @@ def unwrap(mesh: Mesh, texture_size: int, chart_options: dict[str, Any], pack_op
     return TexturedMesh(mesh, uv, faces.astype(np.int64), vertices.astype(np.int64))
 
 
-def _with_options(options: Any, given: dict[str, Any], key: str) -> Any:
+def _with_options(options: Any, given: Mapping[str, Any], key: str) -> Any:
     for name, value in given.items():
         if not hasattr(options, name):
             known = ", ".join(name for name in dir(options) if not name.startswith("_"))
@@ -89,7 +92,7 @@ def _barycentric(triangle: Float[np.ndarray, "pair 3 2"], point) -> Float[np.nda
         twice_area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
         of_b = (ap[:, 0] * ac[:, 1] - ap[:, 1] * ac[:, 0]) / twice_area
         of_c = (ab[:, 0] * ap[:, 1] - ab[:, 1] * ap[:, 0]) / twice_area
-    return np.stack([1.0 - of_b - of_c, of_b, of_c], axis=-1)
+        return np.stack([1.0 - of_b - of_c, of_b, of_c], axis=-1)
 
 
 def pad(image: Float[np.ndarray, "h w c"], covered: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "h w c"]:

@@ -48,11 +48,7 @@ class MeshExporter(Exporter):
 
     def __call__(self) -> list[ExporterOutput]:
         self._check_config()
-        surface = self.surface()
-        if self.cfg.fmt == "obj":
-            mesh: Mesh | TexturedMesh = self.with_vertex_colors(surface) if self.cfg.save_texture else surface
-        else:
-            mesh = self.textured(surface) if self.cfg.save_uv else surface
+        mesh = self.surface_with_vertex_colors() if self.cfg.fmt == "obj" else self.surface_and_texture()
         return [self._output(save_type, mesh) for save_type in FORMATS[self.cfg.fmt]]
 
     def surface(self) -> Mesh:
@@ -65,8 +61,11 @@ class MeshExporter(Exporter):
         threestudio.info(f"Mesh: {len(mesh.positions)} vertices, {len(mesh.faces)} faces.")
         return mesh
 
-    def textured(self, surface: Mesh) -> TexturedMesh:
-        """The surface with texture coordinates and, with `save_texture`, its albedo."""
+    def surface_and_texture(self) -> Mesh | TexturedMesh:
+        """With texture coordinates if `save_uv`, and an albedo image if `save_texture` too."""
+        surface = self.surface()
+        if not self.cfg.save_uv:
+            return surface
         if len(surface.faces) > MANY_FACES:
             threestudio.warn(f"{len(surface.faces)} faces: xatlas may take minutes; lower system.exporter.max_faces")
         textured = unwrap(surface, self.cfg.texture_size, self.cfg.xatlas_chart_options, self.cfg.xatlas_pack_options)
@@ -82,7 +81,11 @@ class MeshExporter(Exporter):
         image[texels.covered] = albedo
         return replace(textured, albedo=_as_uint8(pad(image, texels.covered)))
 
-    def with_vertex_colors(self, surface: Mesh) -> Mesh:
+    def surface_with_vertex_colors(self) -> Mesh:
+        """As upstream's `obj`: colours at the vertices if `save_texture`."""
+        surface = self.surface()
+        if not self.cfg.save_texture:
+            return surface
         return replace(surface, colors=self.albedo(surface, surface.positions, surface.normals))
 
     def albedo(

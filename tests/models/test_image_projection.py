@@ -1,0 +1,100 @@
+"""The picture lands where its camera sees the surface, and nowhere else."""
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from threestudio import cameras
+from threestudio.models.image_projection import ReferenceView, picture_on_surface, project_picture
+from threestudio.models.mesh import Mesh
+
+RED, GREEN = np.array([0.9, 0.1, 0.1]), np.array([0.1, 0.9, 0.1])
+
+
+def ball(center=(0.0, 0.0, 0.0), radius=0.5) -> Mesh:
+    solid = trimesh.creation.icosphere(subdivisions=5, radius=radius).apply_translation(center)
+    return Mesh(np.array(solid.vertices), np.array(solid.faces))
+
+
+def both(one: Mesh, other: Mesh) -> Mesh:
+    return Mesh(
+        np.concatenate([one.positions, other.positions]),
+        np.concatenate([one.faces, other.faces + len(one.positions)]),
+    )
+
+
+def view_of(rgba, azimuth_deg=0.0, elevation_deg=0.0) -> ReferenceView:
+    angles = [torch.tensor([angle], dtype=torch.float64) for angle in (elevation_deg, azimuth_deg, 3.8)]
+    return ReferenceView(rgba, cameras.orbit(*angles)[0].numpy(), 20.0)
+
+
+def plain(color, size=128) -> np.ndarray:
+    """An opaque picture of one colour."""
+    return np.broadcast_to(np.append(color, 1.0), (size, size, 4)).copy()
+
+
+def projected(mesh: Mesh, view: ReferenceView, match_colors: bool = False) -> np.ndarray:
+    field = np.broadcast_to(GREEN, mesh.positions.shape)
+    return project_picture(field, mesh, mesh.positions, mesh.normals, view, match_colors)
+
+
+@pytest.mark.parametrize("azimuth_deg", [0.0, 90.0, 200.0])
+def test_the_side_towards_the_camera_takes_the_picture_and_the_far_side_keeps_the_field(azimuth_deg):
+    mesh, view = ball(), view_of(plain(RED), azimuth_deg)
+    towards = mesh.positions @ view.c2w[:3, 2] / 0.5
+    colors = projected(mesh, view)
+    assert np.allclose(colors[towards > 0.8], RED, atol=1e-6)
+    assert np.allclose(colors[towards < 0.1], GREEN)
+
+
+def test_the_picture_is_upright_and_not_mirrored():
+    """Seen from +x with z up, +y is on the right: the picture's right half must land on y > 0, its top on z > 0."""
+    rgba = plain(np.zeros(3))
+    rgba[:, 64:, 0] = 1.0
+    rgba[:64, :, 1] = 1.0
+    mesh = ball()
+    colors, weight = picture_on_surface(mesh, mesh.positions, mesh.normals, view_of(rgba))
+    sure = (weight[:, 0] > 0.9) & (np.abs(mesh.positions[:, 1:]) > 0.05).all(axis=1)
+    assert sure.sum() > 1000
+    assert np.array_equal(colors[sure, 0] > 0.5, mesh.positions[sure, 1] > 0)
+    assert np.array_equal(colors[sure, 1] > 0.5, mesh.positions[sure, 2] > 0)
+
+
+def test_what_is_hidden_behind_another_part_keeps_the_field():
+    hidden, front = ball(center=(-0.6, 0.0, 0.0), radius=0.2), ball(center=(0.3, 0.0, 0.0), radius=0.3)
+    colors = projected(both(hidden, front), view_of(plain(RED)))
+    assert np.allclose(colors[: len(hidden.positions)], GREEN)
+
+
+def test_the_weight_falls_smoothly_to_zero_at_grazing_angles():
+    mesh = ball()
+    _, weight = picture_on_surface(mesh, mesh.positions, mesh.normals, view_of(plain(RED)))
+    cosine = mesh.normals @ np.array([1.0, 0.0, 0.0])
+    order = np.argsort(cosine)
+    steps = np.diff(np.convolve(weight[order, 0], np.ones(101) / 101, mode="valid"))
+    assert weight[cosine < 0.2].max() == 0.0
+    assert steps.max() < 0.05
+
+
+def test_pixels_outside_the_mask_and_at_its_border_are_not_used():
+    rgba = plain(RED)
+    rgba[:, 60:, 3] = 0.0
+    rgba[:, 60:, :3] = 1.0
+    mesh = ball()
+    colors = projected(mesh, view_of(rgba))
+    assert colors.max() <= 0.9 + 1e-6  # none of the white behind the mask
+    assert np.allclose(colors[mesh.positions[:, 1] > 0.0], GREEN)
+
+
+def test_matching_moves_the_unseen_side_towards_the_picture_but_not_far():
+    mesh, view = ball(), view_of(plain([0.2, 0.85, 0.1]))
+    back = mesh.positions[:, 0] < -0.2
+    assert np.allclose(projected(mesh, view, match_colors=True)[back], [0.2, 0.85, 0.1], atol=1e-6)
+    far = projected(mesh, view_of(plain(RED)), match_colors=True)[back]
+    assert np.allclose(far, [0.2, 0.8, 0.1], atol=1e-6)
+
+
+def test_a_mesh_that_the_camera_does_not_see_keeps_the_field():
+    mesh = ball(center=(0.0, 5.0, 0.0))
+    assert np.allclose(projected(mesh, view_of(plain(RED)), match_colors=True), GREEN)

@@ -1,0 +1,161 @@
+"""The files, as independent readers see them."""
+
+import io
+
+import numpy as np
+import pygltflib
+import pytest
+import trimesh
+from PIL import Image
+
+from threestudio.errors import UserError
+from threestudio.models.mesh import Mesh
+from threestudio.models.mesh_io import read_glb, write_glb, write_obj
+from threestudio.models.texture_atlas import unwrap
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def textured():
+    """A box, longest along the front direction +x, red on top, whose texture names every texel's row and column."""
+    solid = trimesh.creation.box(extents=(1.0, 0.6, 0.4)).subdivide()
+    row, column = np.mgrid[:SIZE, :SIZE]
+    albedo = np.stack([row * 4, column * 4, np.full_like(row, 128)], axis=-1).astype(np.uint8)
+    mesh = Mesh(np.array(solid.vertices), np.array(solid.faces))
+    unwrapped = unwrap(mesh, SIZE, {}, {})
+    return unwrapped.__class__(mesh, unwrapped.uv, unwrapped.uv_faces, unwrapped.uv_vertices, albedo)
+
+
+def accessor(gltf: pygltflib.GLTF2, index: int, columns: int) -> np.ndarray:
+    kinds = {pygltflib.FLOAT: np.float32, pygltflib.UNSIGNED_SHORT: np.uint16, pygltflib.UNSIGNED_INT: np.uint32}
+    entry = gltf.accessors[index]
+    view = gltf.bufferViews[entry.bufferView]
+    start = (view.byteOffset or 0) + (entry.byteOffset or 0)
+    return np.frombuffer(
+        gltf.binary_blob(),
+        kinds[entry.componentType],
+        entry.count * {"SCALAR": 1, "VEC2": 2, "VEC3": 3}[entry.type],
+        start,
+    ).reshape(-1, columns)
+
+
+def parse_obj(path):
+    """A reader of our own, so that writing and reading do not share a mistake."""
+    rows = {"v": [], "vt": [], "vn": [], "f": []}
+    for line in path.read_text().splitlines():
+        keyword, _, rest = line.partition(" ")
+        if keyword == "f":
+            rows["f"].append([[int(number or 0) - 1 for number in corner.split("/")] for corner in rest.split()])
+        elif keyword in rows:
+            rows[keyword].append([float(number) for number in rest.split()])
+    return {keyword: np.array(values) for keyword, values in rows.items()}
+
+
+def test_glb_is_gltf_2_with_one_pbr_material_and_the_texture_embedded(textured, tmp_path):
+    gltf = pygltflib.GLTF2().load(write_glb(tmp_path / "model.glb", textured)[0])
+    assert gltf.asset.version == "2.0"
+    (material,) = gltf.materials
+    assert material.pbrMetallicRoughness.metallicFactor == 0.0
+    assert material.pbrMetallicRoughness.roughnessFactor == pytest.approx(0.95)
+    assert not material.doubleSided
+    texture = gltf.textures[material.pbrMetallicRoughness.baseColorTexture.index]
+    image = gltf.images[texture.source]
+    assert image.mimeType == "image/png"
+    view = gltf.bufferViews[image.bufferView]
+    png = gltf.binary_blob()[view.byteOffset or 0 : (view.byteOffset or 0) + view.byteLength]
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(png)).convert("RGB")), textured.albedo)
+
+
+def test_glb_is_y_up_with_the_front_towards_z_and_normals_outwards(textured, tmp_path):
+    gltf = pygltflib.GLTF2().load(write_glb(tmp_path / "model.glb", textured)[0])
+    primitive = gltf.meshes[0].primitives[0]
+    positions = accessor(gltf, primitive.attributes.POSITION, 3)
+    normals = accessor(gltf, primitive.attributes.NORMAL, 3)
+    assert np.allclose(np.ptp(positions, axis=0), [0.6, 0.4, 1.0])
+    assert np.allclose(np.linalg.norm(normals, axis=1), 1.0, atol=1e-5)
+    faces = accessor(gltf, primitive.indices, 3)
+    corners = positions[faces]
+    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert (np.einsum("fc,fc->f", face_normals, corners.mean(axis=1)) > 0).all()
+    assert ((normals * positions).sum(axis=1) > 0).all()
+
+
+def test_glb_texture_coordinates_count_v_from_the_top(textured, tmp_path):
+    gltf = pygltflib.GLTF2().load(write_glb(tmp_path / "model.glb", textured)[0])
+    uv = accessor(gltf, gltf.meshes[0].primitives[0].attributes.TEXCOORD_0, 2)
+    assert np.allclose(uv, textured.uv * [1, -1] + [0, 1], atol=1e-6)
+
+
+def test_a_glb_read_back_is_in_world_axes_again(textured, tmp_path):
+    mesh = read_glb(write_glb(tmp_path / "model.glb", textured)[0])
+    assert np.allclose(mesh.vertices[mesh.faces], textured.mesh.positions[textured.mesh.faces], atol=1e-6)
+    assert np.array_equal(np.asarray(mesh.visual.material.baseColorTexture), textured.albedo)
+    assert np.allclose(mesh.visual.uv, textured.uv, atol=1e-6)
+
+
+def test_obj_names_its_material_and_the_material_its_texture(textured, tmp_path):
+    paths = write_obj(tmp_path / "model.obj", textured)
+    assert sorted(path.name for path in paths) == ["model.mtl", "model.obj", "model_albedo.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.mtl", "model.obj", "model_albedo.png"]
+    assert "mtllib model.mtl\nusemtl albedo\n" in paths[0].read_text()
+    assert "map_Kd model_albedo.png\n" in (tmp_path / "model.mtl").read_text()
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "model_albedo.png")), textured.albedo)
+
+
+def test_obj_shares_positions_between_charts(textured, tmp_path):
+    """Otherwise a modelling program would open it as torn along every seam."""
+    obj = parse_obj(write_obj(tmp_path / "model.obj", textured)[0])
+    surface = textured.mesh
+    assert len(obj["v"]) == len(surface.positions) < len(obj["vt"])
+    assert np.array_equal(obj["f"][..., 0], surface.faces)
+    assert np.array_equal(obj["f"][..., 1], textured.uv_faces)
+    assert np.allclose(obj["vt"], textured.uv, atol=1e-6)
+
+
+def test_obj_is_y_up_with_normals_outwards(textured, tmp_path):
+    obj = parse_obj(write_obj(tmp_path / "model.obj", textured)[0])
+    assert np.allclose(np.ptp(obj["v"], axis=0), [0.6, 0.4, 1.0])
+    assert ((obj["v"] * obj["vn"]).sum(axis=1) > 0).all()
+
+
+def test_an_independent_reader_opens_the_obj_with_its_texture(textured, tmp_path):
+    mesh = trimesh.load(write_obj(tmp_path / "model.obj", textured)[0])
+    assert len(mesh.faces) == len(textured.mesh.faces)
+    assert mesh.visual.material.image.size == (SIZE, SIZE)
+
+
+def test_obj_leaves_out_what_is_not_wanted(textured, tmp_path):
+    obj = parse_obj(write_obj(tmp_path / "bare.obj", textured, save_normal=False, save_uv=False)[0])
+    assert len(obj["vt"]) == len(obj["vn"]) == 0
+    assert obj["f"].shape == (len(textured.mesh.faces), 3, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["bare.obj"]
+
+
+def test_obj_normals_without_texture_coordinates_keep_their_place(textured, tmp_path):
+    text = write_obj(tmp_path / "model.obj", textured.mesh)[0].read_text()
+    assert text.splitlines()[-1].split()[1].count("//") == 1
+
+
+def test_vertex_colours_follow_the_positions_in_obj_and_come_back_from_glb(textured, tmp_path):
+    surface = textured.mesh
+    colored = Mesh(surface.positions, surface.faces, np.linspace(0.0, 1.0, surface.positions.size).reshape(-1, 3))
+    obj = parse_obj(write_obj(tmp_path / "model.obj", colored)[0])
+    assert np.allclose(obj["v"][:, 3:], colored.colors, atol=1e-6)
+    read = read_glb(write_glb(tmp_path / "model.glb", colored)[0])
+    assert np.abs(read.visual.vertex_colors[:, :3] / 255.0 - colored.colors).max() < 0.01
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rest(textured, tmp_path, monkeypatch):
+    (tmp_path / "model.glb").write_bytes(b"old")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        write_glb(tmp_path / "model.glb", textured)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.glb"]
+    assert (tmp_path / "model.glb").read_bytes() == b"old"
+
+
+def test_a_broken_glb_is_refused_by_name(tmp_path):
+    (tmp_path / "broken.glb").write_bytes(b"not a mesh, whatever its name says")
+    with pytest.raises(UserError, match="broken.glb: not a readable GLB"):
+        read_glb(tmp_path / "broken.glb")
