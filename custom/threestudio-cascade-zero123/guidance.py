@@ -77,6 +77,7 @@ class CascadeZero123Guidance(BaseObject):
 
     def configure(self) -> None:
         self.base_path, self.refiner_path = self._weights()
+        self.offsets_deg = [_offset(offset) for offset in self.cfg.prompt_views]
         if self.cfg.weighting not in WEIGHTINGS:
             raise UserError(f'guidance.weighting "{self.cfg.weighting}"; known are {", ".join(WEIGHTINGS)}')
         threestudio.info(f"Loading Zero-1-to-3 weights: {self.refiner_path}")
@@ -210,7 +211,7 @@ class CascadeZero123Guidance(BaseObject):
         return torch.cat(images).permute(0, 2, 3, 1)
 
     def _prompt_views(self, source: Float[Tensor, "1 3 h w"]) -> PromptViews:
-        offsets = [(float(azimuth), float(elevation)) for azimuth, elevation in self.cfg.prompt_views]
+        offsets = self.offsets_deg
         sampling = Sampling(self.cfg.prompt_steps, self.cfg.prompt_scale, self.cfg.prompt_seed)
         fingerprint = weights_fingerprint(weights_files(self.base_path)) if offsets else ""
         cache = ViewCache(self.cfg.cache_dir)
@@ -272,3 +273,11 @@ class CascadeZero123Guidance(BaseObject):
             f"{ratio}; it is shown centred at that size. Prepare the picture likewise, or other losses will disagree"
         )
         return centred(rgba, ratio)
+
+
+def _offset(given: Any) -> tuple[float, float]:
+    try:
+        azimuth_deg, elevation_deg = given
+        return float(azimuth_deg), float(elevation_deg)
+    except (TypeError, ValueError):
+        raise UserError(f"guidance.prompt_views: {given} is not [azimuth_deg, elevation_deg]") from None

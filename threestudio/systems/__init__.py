@@ -1,5 +1,3 @@
 """Systems: what is optimised, and by which losses."""
 
-from threestudio.systems import base, zero123
-
-__all__ = ["base", "zero123"]
+from threestudio.systems import zero123  # noqa: F401  (registers the system)

@@ -1,0 +1,149 @@
+import json
+import shutil
+
+import pytest
+import torch
+from cascade_zero123.errors import UserError
+from cascade_zero123.zero123.weights import load_zero123, save_zero123, weights_files
+from safetensors.torch import load_file, save_file
+from tiny_zero123 import save_tiny_cascade, tiny_model
+
+UNET = "unet/diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def cascade(tmp_path_factory):
+    return save_tiny_cascade(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture
+def base(cascade, tmp_path):
+    return shutil.copytree(cascade / "base", tmp_path / "model")
+
+
+def refused(folder, *parts):
+    with pytest.raises(UserError) as caught:
+        load_zero123(folder)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message, message
+
+
+def edit(file, change):
+    tensors = load_file(file)
+    change(tensors)
+    save_file(tensors, file)
+
+
+def edit_json(file, **changes):
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_what_was_saved_is_loaded_back(base):
+    model, again = tiny_model(seed=0), load_zero123(base)
+    for key, value in model.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[key], value)
+    assert again.settings == model.settings
+    assert again.scheduler().config.prediction_type == "v_prediction"
+    assert again.scheduler().alphas_cumprod[-1] == 0
+    assert not again.training and not any(p.requires_grad for p in again.parameters())
+
+
+def test_a_refiner_without_autoencoder_and_encoder_shares_those_of_base(cascade):
+    assert not (cascade / "refiner" / "vae").exists()
+    base, refiner = load_zero123(cascade / "base"), load_zero123(cascade / "refiner")
+    torch.testing.assert_close(refiner.vae.state_dict(), base.vae.state_dict())
+    torch.testing.assert_close(refiner.image_encoder.state_dict(), base.image_encoder.state_dict())
+    assert not torch.equal(refiner.cc_projection.weight, base.cc_projection.weight)
+
+
+def test_the_files_of_a_model_include_shared_ones(cascade):
+    files = weights_files(cascade / "refiner")
+    assert cascade / "base/vae/config.json" in files
+    assert cascade / "refiner" / UNET in files
+    assert all(file.is_file() for file in files)
+
+
+def test_half_precision_files_load_as_float32(base):
+    edit(base / UNET, lambda tensors: tensors.update({k: v.half() for k, v in tensors.items()}))
+    assert {p.dtype for p in load_zero123(base).parameters()} == {torch.float32}
+
+
+def test_keys_of_diffusers_pose_projection_are_understood(base):
+    file = base / "cc_projection/model.safetensors"
+    tensors = load_file(file)
+    save_file({f"projection.{key}": value for key, value in tensors.items()}, file)
+    torch.testing.assert_close(load_zero123(base).cc_projection.weight, tensors["weight"])
+
+
+def test_a_missing_file_is_named(base):
+    (base / UNET).unlink()
+    refused(base, UNET, "missing")
+
+
+def test_a_missing_config_is_named(base):
+    (base / "image_encoder/config.json").unlink()
+    refused(base, "image_encoder/config.json: missing")
+
+
+def test_a_truncated_file_is_named(base):
+    content = (base / UNET).read_bytes()
+    (base / UNET).write_bytes(content[: len(content) // 2])
+    refused(base, UNET, "truncated")
+
+
+def test_the_first_tensor_with_nan_is_named(base):
+    edit(base / UNET, lambda tensors: tensors["conv_in.bias"].fill_(torch.nan))
+    refused(base, UNET, "conv_in.bias", "not finite")
+
+
+def test_a_missing_tensor_is_named(base):
+    edit(base / UNET, lambda tensors: tensors.pop("conv_in.bias"))
+    refused(base, UNET, "conv_in.bias is missing")
+
+
+def test_a_tensor_of_other_shape_is_named_with_both_shapes(base):
+    edit(base / UNET, lambda tensors: tensors.update({"conv_in.bias": torch.zeros(3)}))
+    refused(base, UNET, "conv_in.bias is [3], expected [8]")
+
+
+def test_a_tensor_of_other_type_is_named(base):
+    edit(base / UNET, lambda tensors: tensors.update({"conv_in.bias": torch.zeros(8, dtype=torch.int64)}))
+    refused(base, UNET, "conv_in.bias is torch.int64, expected torch.float32")
+
+
+def test_a_tensor_too_many_is_named(base):
+    edit(base / UNET, lambda tensors: tensors.update({"lora.up": torch.zeros(1)}))
+    refused(base, UNET, "lora.up is not part of this network")
+
+
+def test_broken_json_is_named(base):
+    (base / "zero123.json").write_text("{")
+    refused(base, "zero123.json", "JSON")
+
+
+def test_settings_of_unknown_name_or_type_are_named(base):
+    edit_json(base / "zero123.json", image_size="64")
+    refused(base, "zero123.json", "image_size is '64', expected a int")
+    edit_json(base / "zero123.json", image_size=16, sice=3)
+    refused(base, "zero123.json", "unknown key sice")
+
+
+def test_an_unknown_autoencoder_is_named_and_not_imported(base):
+    edit_json(base / "vae/config.json", _class_name="os.system")
+    refused(base, "vae/config.json", 'unknown autoencoder "os.system"')
+
+
+def test_a_folder_of_models_asks_which(cascade):
+    refused(cascade, "name the model in it", "base")
+
+
+def test_a_missing_folder_and_a_single_file_checkpoint_are_explained(tmp_path):
+    refused(tmp_path / "nowhere", "no such folder")
+    refused(tmp_path / "zero123-xl.ckpt", "zero123-xl.ckpt", "cannot be read yet", "unet/")
+
+
+def test_saving_leaves_only_json_and_safetensors(tmp_path):
+    save_zero123(tiny_model(), tmp_path)
+    assert {file.suffix for file in tmp_path.rglob("*") if file.is_file()} == {".json", ".safetensors"}

@@ -1,0 +1,195 @@
+"""Image to 3D ("zero123-system"): fit a field to the picture and to what a view-conditioned diffusion model expects.
+
+    warm start   the field is fitted to `warm_start_views` views that the guidance predicts in one step
+    SDS          random cameras; the guidance's gradient on their renderings
+
+and in both the picture itself, from its own camera. The stage and every draw depend on (seed, step) alone. Config keys
+are upstream's; what is ours is marked. Loss weights may be numbers or schedules [start_step, start, end, end_step].
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import threestudio
+from threestudio.errors import UserError
+from threestudio.systems import losses
+from threestudio.systems.base import BaseLift3DSystem
+from threestudio.systems.source_picture import hand_picture_over, save_overview, source_of_run
+from threestudio.systems.warm_start import WarmStartViews, opacity_from_white
+from threestudio.utils.config import nearest_name
+from threestudio.utils.misc import get_seed, step_generator
+
+WARM_START, SDS = "warm start", "SDS"
+LOSSES = (
+    *("sds", "rgb", "mask", "depth", "depth_rel", "normal", "normal_smooth", "3d_normal_smooth", "orient"),
+    *("sparsity", "opaque", "distortion", "warm_rgb", "warm_mask"),
+)
+NORMAL_LOSSES = ("normal", "normal_smooth", "3d_normal_smooth", "orient")
+
+Losses = dict[str, Tensor]
+
+
+@dataclass
+class Frequencies:
+    """In steps."""
+
+    ref_or_zero123: str = "accumulate"  # both in every step, or alternate
+    n_ref: int = 2  # when alternating: every n-th step is the picture's
+    ref_only_steps: int = 0  # at first only the picture
+    guidance_eval: int = 0  # save what the guidance sees; 0 is never
+    normal: int = 1  # ours: normals, and so their losses, only in every n-th step; they cost
+
+
+@threestudio.register("zero123-system")
+class Zero123System(BaseLift3DSystem):
+    @dataclass
+    class Config(BaseLift3DSystem.Config):
+        freq: Frequencies = field(default_factory=Frequencies)
+        refinement: bool = False  # upstream's second stage, on a mesh; not here
+        ambient_ratio_min: float = 0.5
+        # Ours.
+        warm_start_views: int = 0  # 0 is off
+        warm_start_steps: int = 0
+        warm_start_batch: int = 4  # of these views a step
+        warm_start_elevations_deg: list[float] = field(default_factory=lambda: [-10.0, 20.0, 50.0])  # one ring each
+
+    cfg: Config
+
+    def configure(self) -> None:
+        super().configure()
+        for key in self.cfg.loss:
+            if key.removeprefix("lambda_") not in LOSSES:
+                hint = nearest_name(key, [f"lambda_{name}" for name in LOSSES])
+                raise UserError(f"system.loss: unknown key {key}; {hint}")
+        if self.cfg.freq.ref_or_zero123 not in ("accumulate", "alternate"):
+            raise UserError(f'system.freq.ref_or_zero123: "{self.cfg.freq.ref_or_zero123}"; accumulate or alternate')
+        if self.cfg.refinement:
+            raise UserError("system.refinement: upstream's mesh refinement is not supported; leave it false")
+        self.warm_start: WarmStartViews | None = None
+
+    @property
+    def stage(self) -> str:
+        warm = self.cfg.warm_start_views > 0 and self.true_global_step < self.cfg.warm_start_steps
+        return WARM_START if warm else SDS
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        self.guidance = threestudio.find(self.cfg.guidance_type)(self.cfg.guidance)
+        hand_picture_over(self.guidance, self.trainer.datamodule, self.get_save_dir())
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
+        total = torch.zeros((), device=self.device)
+        for part, terms in self.parts(batch):
+            for name, value in terms.items():
+                weighted = value * self.weight(name)
+                total = total + weighted
+                self.log(f"train/loss_{part}_{name}", value)
+                self.log(f"train/loss_{part}_{name}_w", weighted)
+        for name, value in self.cfg.loss.items():
+            self.log(f"train_params/{name}", self.C(value))
+        self.log("train/loss", total, prog_bar=True)
+        return {"loss": total}
+
+    def parts(self, batch: dict[str, Any]) -> Iterator[tuple[str, Losses]]:
+        """This step's renderings, by upstream's names, and their losses, not yet weighted."""
+        step, freq = self.true_global_step, self.cfg.freq
+        only_picture = step < freq.ref_only_steps
+        if self.stage == WARM_START:
+            yield "warm", self.warm_start_losses(batch)
+            yield "ref", self.picture_losses(batch)
+        elif freq.ref_or_zero123 == "accumulate":
+            if not only_picture:
+                yield "zero123", self.sds_losses(batch["random_camera"])
+            yield "ref", self.picture_losses(batch)
+        elif only_picture or step % freq.n_ref == 0:
+            yield "ref", self.picture_losses(batch)
+        else:
+            yield "zero123", self.sds_losses(batch["random_camera"])
+
+    def picture_losses(self, batch: dict[str, Any]) -> Losses:
+        out = self.render(batch, shading="diffuse", ambient_ratio=1.0)
+        mask = batch["mask"]
+        terms = {
+            "rgb": losses.masked_color_loss(out["comp_rgb"], out["comp_rgb_bg"], batch["rgb"], mask),
+            "mask": torch.nn.functional.mse_loss(out["opacity"], mask.float()),
+        }
+        inside = mask[..., 0]
+        if self.weight("depth") > 0:
+            terms["depth"] = losses.scaled_depth_loss(out["depth"][inside][:, 0], batch["ref_depth"][inside][:, 0])
+        if self.weight("depth_rel") > 0:
+            terms["depth_rel"] = losses.depth_order_loss(out["depth"][inside][:, 0], batch["ref_depth"][inside][:, 0])
+        if self.weight("normal") > 0 and "comp_normal" in out:
+            terms["normal"] = losses.normal_loss(out["comp_normal"][inside], batch["ref_normal"][inside])
+        return terms | self.regularisers(out)
+
+    def sds_losses(self, batch: dict[str, Any]) -> Losses:
+        out = self.render(batch, ambient_ratio=self.draw_ambient_ratio())
+        every = self.cfg.freq.guidance_eval
+        evaluate = every > 0 and self.true_global_step % every == 0
+        guidance = self.guidance(out["comp_rgb"], **batch, rgb_as_latents=False, guidance_eval=evaluate)
+        if evaluate:
+            pictures = guidance["eval"]
+            self.guidance_evaluation_save(out["comp_rgb"].detach()[: pictures["bs"]], pictures)
+        return {"sds": guidance["loss_sds"]} | self.regularisers(out) | self.sparsity(out)
+
+    def warm_start_losses(self, batch: dict[str, Any]) -> Losses:
+        if self.warm_start is None:
+            threestudio.info(
+                f"Warm start: fitting {self.cfg.warm_start_views} views that the model predicts in one step"
+            )
+            self.warm_start = WarmStartViews.predict(
+                self.guidance, batch, self.cfg.warm_start_views, self.cfg.warm_start_elevations_deg
+            )
+        size = batch["random_camera"]["height"], batch["random_camera"]["width"]
+        views = self.warm_start.batch(self.true_global_step, self.cfg.warm_start_batch, *size)
+        out = self.render(views, shading="diffuse", ambient_ratio=1.0)
+        terms = {"warm_rgb": torch.nn.functional.mse_loss(out["comp_rgb"], views["rgb"])}
+        if self.warm_start.white_is_background:
+            terms["warm_mask"] = torch.nn.functional.mse_loss(out["opacity"], opacity_from_white(views["rgb"]))
+        return terms | self.regularisers(out) | self.sparsity(out)
+
+    def regularisers(self, out: dict[str, Tensor]) -> Losses:
+        """Of any rendering; those on normals where there are some."""
+        terms = {}
+        if self.weight("opaque") > 0:
+            terms["opaque"] = losses.opacity_entropy_loss(out["opacity"])
+        if self.weight("distortion") > 0:
+            samples = (out["weights"], out["t_points"], out["t_intervals"], out["ray_indices"])
+            terms["distortion"] = losses.distortion_loss(*samples, out["opacity"].numel())
+        if self.weight("orient") > 0 and "normal" in out:
+            terms["orient"] = losses.orientation_loss(out["weights"], out["normal"], out["t_dirs"], out["opacity"])
+        if self.weight("normal_smooth") > 0 and "comp_normal" in out:
+            terms["normal_smooth"] = losses.smoothness_loss(out["comp_normal"])
+        if self.weight("3d_normal_smooth") > 0 and "normal_perturb" in out:
+            terms["3d_normal_smooth"] = (out["normal"] - out["normal_perturb"]).abs().mean()
+        return terms
+
+    def sparsity(self, out: dict[str, Tensor]) -> Losses:
+        return {"sparsity": losses.sparsity_loss(out["opacity"])} if self.weight("sparsity") > 0 else {}
+
+    def render(self, batch: dict[str, Any], **shading: Any) -> dict[str, Tensor]:
+        """On the background; with normals in every `freq.normal`-th step, if a loss or the material wants them."""
+        wanted = any(self.weight(name) > 0 for name in NORMAL_LOSSES)
+        due = wanted and self.true_global_step % self.cfg.freq.normal == 0
+        normal = due or self.material.needs_normal(**shading)
+        return self(batch | shading | {"bg_color": None, "output_normal": normal})
+
+    def weight(self, name: str) -> float:
+        return self.C(self.cfg.loss.get(f"lambda_{name}", 0.0))
+
+    def draw_ambient_ratio(self) -> float:
+        generator = step_generator(get_seed(), "ambient-ratio", self.true_global_step)
+        low = self.cfg.ambient_ratio_min
+        return low + (1 - low) * float(torch.rand((), generator=generator))
+
+    def on_predict_start(self) -> None:
+        super().on_predict_start()
+        self.exporter.reference = source_of_run(self.get_save_dir(), self.trainer.datamodule)
+
+    def on_predict_epoch_end(self) -> None:
+        super().on_predict_epoch_end()
+        save_overview(self.get_save_dir(), self.true_global_step, self.exporter.reference, self.trainer.datamodule.cfg)
