@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         if message is None:
             return 1
         print(message, file=sys.stderr)
-        return 2
+        return getattr(error, "exit_code", 2)
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import TensorBoardLogger
 
 import threestudio
 from threestudio.errors import UserError
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace, overrides: list[str], interruption: Inter
     if checkpoint is not None:
         _take_up(checkpoint, cfg, system, mode)
     trainer = build_trainer(cfg, arguments.config, system, mode == "train", interruption)
-    with _TrialFolder(Path(cfg.trial_dir)):
+    with _TrialFolder(Path(cfg.trial_dir), trainer):
         _phases(mode, cfg, trainer, system, data)
     if trainer.is_global_zero:
         threestudio.info(f"Results are in {cfg.trial_dir}")
@@ -92,14 +93,17 @@ def refuse_unwritable(folder: Path) -> None:
 class _TrialFolder:
     """Takes a folder away again in which the run came to nothing."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, trainer: pl.Trainer) -> None:
+        self.folder, self.trainer = folder, trainer
         self.existed = folder.exists()
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        for logger in self.trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.close()  # else its thread writes into the folder when that is gone
         foreseen = hasattr(error, "exit_code") or isinstance(error, OSError)
         if foreseen and not self.existed and not any(self.folder.glob("ckpts/*.ckpt")):
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -20,7 +20,7 @@ def parse_optimizer(config: Any, model: nn.Module) -> Optimizer:
 
 
 def parse_scheduler(config: Any, optimizer: Optimizer) -> dict[str, Any]:
-    """`{name, interval, args}`: a class of torch.optim.lr_scheduler; SequentialLR and ChainedScheduler take `schedulers`.
+    """`{name, interval, args}`: of torch.optim.lr_scheduler; SequentialLR and ChainedScheduler take `schedulers`.
 
     `interval` is "epoch" (upstream's default) or "step".
     """

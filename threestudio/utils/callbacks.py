@@ -44,15 +44,23 @@ class ResumeState(pl.Callback):
     def __init__(self, cfg: Any) -> None:
         self.config = config_to_primitive(cfg)
         self.random: dict[str, Any] | None = None
+        self.just_loaded = False
         self.loops: dict[str, Any] = {}
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.random is not None:
+    def on_train_batch_start(self, *args: Any) -> None:
+        """As late as possible: starting up draws numbers too."""
+        if self.just_loaded and self.random is not None:
             set_random_state(self.random)
+        self.just_loaded = False
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         self.random = random_state()
         self.loops = copy.deepcopy(trainer.fit_loop.state_dict())
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Validation must not disturb training: a resumed run may not repeat it."""
+        if self.random is not None:
+            set_random_state(self.random)
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
         checkpoint["config"] = self.config
@@ -61,7 +69,7 @@ class ResumeState(pl.Callback):
             checkpoint["loops"]["fit_loop"] = self.loops
 
     def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
-        self.random = checkpoint.get("random")
+        self.random, self.just_loaded = checkpoint.get("random"), True
 
 
 class LastCheckpoint(pl.Callback):

@@ -1,7 +1,6 @@
 """Lightning's Trainer from the config's `trainer` block, on whatever device there is."""
 
 import inspect
-import os
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +59,6 @@ def _training_callbacks(cfg: Any, config_path: str, files: CheckpointFiles, inte
 
 
 def _loggers(cfg: Any, system: Any) -> list:
-    os.makedirs(os.path.join(cfg.trial_dir, "tb_logs"), exist_ok=True)
     return [
         TensorBoardLogger(cfg.trial_dir, name="tb_logs"),
         CSVLogger(cfg.trial_dir, name="csv_logs"),

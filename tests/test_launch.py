@@ -1,0 +1,242 @@
+"""The command line, on an experiment in miniature."""
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import launch
+
+CONFIG = """
+name: toy
+tag: cat
+use_timestamp: false
+data_type: toy-data
+data: {image_path: cat.png}
+system_type: toy-system
+system:
+  geometry_type: toy-geometry
+  material_type: toy-part
+  background_type: toy-part
+  renderer_type: toy-renderer
+  exporter_type: toy-exporter
+  optimizer: {name: Adam, args: {lr: 0.1}}
+trainer: {max_steps: 12, val_check_interval: 5, num_sanity_val_steps: 0, log_every_n_steps: 1, precision: 16-mixed}
+checkpoint: {save_last: true, save_top_k: -1, every_n_train_steps: 4}
+"""
+
+
+@pytest.fixture(scope="session")
+def custom(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("custom")
+    shutil.copy(Path(__file__).parent / "toy_extension.py", folder / "toy.py")
+    return folder
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch, custom):
+    """A folder with a config and a picture; outputs are made in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(launch, "CUSTOM", custom)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    logger = logging.getLogger("threestudio")
+    before = logger.handlers, logger.propagate, logger.level
+    (tmp_path / "x.yaml").write_text(CONFIG)
+    (tmp_path / "cat.png").touch()
+    yield tmp_path
+    logger.handlers, logger.propagate, logger.level = before
+
+
+def run(*arguments, mode="--train"):
+    return launch.main(["--config", "x.yaml", mode, *arguments])
+
+
+def colors(folder="outputs/toy/cat"):
+    checkpoint = torch.load(f"{folder}/ckpts/last.ckpt", weights_only=True)
+    return checkpoint["global_step"], checkpoint["state_dict"]["geometry.color"]
+
+
+def only_error(capsys):
+    """The one line on stderr."""
+    lines = capsys.readouterr().err.strip().split("\n")
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_training_leaves_upstreams_folders_and_a_turntable(workplace, capsys):
+    assert run() == 0
+    trial = Path("outputs/toy/cat")
+    made = {str(path.relative_to(trial)) for path in trial.rglob("*") if path.is_file()}
+    assert {"configs/parsed.yaml", "configs/raw.yaml", "configs/cmd.txt", "ckpts/last.ckpt"} <= made
+    assert {"save/it5-val.mp4", "save/it10-val.mp4", "save/it12-test.mp4", "csv_logs/version_0/metrics.csv"} <= made
+    assert not [name for name in made if ".part" in name]
+    said = capsys.readouterr()
+    assert "no CUDA device: trainer.precision 16-mixed becomes 32-true" in said.out
+    assert "Results are in outputs/toy/cat" in said.out
+    assert said.err == ""
+
+
+def test_the_mesh_is_exported_after_training_when_asked_for(workplace):
+    assert run("export_after_train=true") == 0
+    assert len(json.loads(Path("outputs/toy/cat/save/it12-export/colors.json").read_text())) == 3
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(workplace):
+    for seed, tag in ((1, "a"), (1, "b"), (2, "c")):
+        assert run(f"seed={seed}", f"tag={tag}") == 0
+    a, b, c = (colors(f"outputs/toy/{tag}")[1] for tag in "abc")
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+@pytest.mark.parametrize("mode", ["--export", "--test", "--validate"])
+def test_looking_at_a_result_needs_a_checkpoint(workplace, capsys, mode):
+    assert run(mode=mode) == 2
+    assert only_error(capsys).startswith(f"{mode} needs a checkpoint: pass resume=")
+
+
+def test_export_takes_the_trial_folders_last_checkpoint_any_number_of_times(workplace):
+    assert run() == 0
+    for _ in range(2):
+        assert run("resume=outputs/toy/cat", mode="--export") == 0
+    exported = json.loads(Path("outputs/toy/cat/save/it12-export/colors.json").read_text())
+    assert exported == pytest.approx(colors()[1].tolist())
+
+
+def test_test_and_validate_name_their_files_by_the_checkpoints_step(workplace):
+    assert run() == 0
+    shutil.rmtree("outputs/toy/cat/save")
+    assert run("resume=outputs/toy/cat/ckpts/epoch=0-step=8.ckpt", mode="--test") == 0
+    assert run("resume=outputs/toy/cat", mode="--validate") == 0
+    assert {path.name for path in Path("outputs/toy/cat/save").iterdir()} == {"it8-test.mp4", "it12-val.mp4"}
+
+
+@pytest.mark.parametrize(
+    "settings, code",
+    [
+        (["signal_at=3", "signal_name=SIGTERM"], 143),
+        (["signal_at=3", "signal_name=SIGINT"], 130),
+        (["signal_at=5", "signal_in=validation"], 143),
+        (["signal_at=9"], 143),
+    ],
+)
+def test_an_interrupted_run_goes_on_to_the_same_weights_as_an_uninterrupted_one(workplace, capsys, settings, code):
+    assert run("tag=whole") == 0
+    capsys.readouterr()
+    assert run(*(f"system.{setting}" for setting in settings)) == code
+    stopped_at = colors()[0]
+    assert stopped_at < 12
+    last = "outputs/toy/cat/ckpts/last.ckpt"
+    advice = f"go on with: python launch.py --config 'outputs/toy/cat/configs/parsed.yaml' --train resume='{last}'"
+    assert advice in capsys.readouterr().err
+    assert launch.main(["--config", "outputs/toy/cat/configs/parsed.yaml", "--train", f"resume={last}"]) == 0
+    assert colors()[0] == 12
+    assert torch.equal(colors()[1], colors("outputs/toy/whole")[1])
+
+
+def test_a_run_resumed_from_an_earlier_checkpoint_repeats_the_rest(workplace):
+    assert run() == 0
+    whole = colors()[1]
+    assert run("resume=outputs/toy/cat/ckpts/epoch=0-step=8.ckpt") == 0
+    assert torch.equal(colors()[1], whole)
+    assert sorted(path.name for path in Path("outputs/toy/cat/ckpts").iterdir())[-1] == "last.ckpt"
+
+
+def test_a_run_interrupted_before_its_first_step_leaves_nothing(workplace, capsys):
+    assert run("system.signal_at=0", "system.signal_in=start") == 143
+    assert "start again with the same command" in capsys.readouterr().err
+    assert not Path("outputs/toy/cat").exists()
+
+
+def test_a_resumed_run_with_a_timestamp_stays_in_its_folder(workplace):
+    assert run("use_timestamp=true", "trainer.max_steps=4") == 0
+    (trial,) = Path("outputs/toy").iterdir()
+    assert run("use_timestamp=true", f"resume={trial}") == 0
+    assert [path.name for path in Path("outputs/toy").iterdir()] == [trial.name]
+    assert colors(trial)[0] == 12
+
+
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ("system.geometry.size=4", "of another config: system.geometry.size is 3 there, 4 here"),
+        ("system.material_type=toy-geometry", "system.material_type is toy-part there, toy-geometry here"),
+    ],
+)
+def test_a_checkpoint_of_another_config_is_refused_by_its_first_mismatching_key(workplace, capsys, override, message):
+    assert run("system.geometry.size=3") == 0
+    capsys.readouterr()
+    assert run("resume=outputs/toy/cat", override, mode="--export") == 2
+    assert message in only_error(capsys)
+
+
+def test_changed_settings_of_a_resumed_run_are_said(workplace, capsys):
+    assert run("trainer.max_steps=4") == 0
+    assert run("resume=outputs/toy/cat", "system.optimizer.args.lr=0.2") == 0
+    assert "system.optimizer.args.lr was 0.1 until this checkpoint and is 0.2" in only_error(capsys)
+
+
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ("resume=nowhere.ckpt", "nowhere.ckpt: no such checkpoint"),
+        ("resume=cat.png", "cat.png: empty"),
+        ("resume=.", "has no ckpts/last.ckpt"),
+        ("data.image_path=dog.png", "dog.png: no such file"),
+        ("data.image=dog.png", "command line: unknown key data.image; did you mean image_path?"),
+        ("system.geometry_type=toy-geometri", 'no component "toy-geometri"; did you mean "toy-geometry"?'),
+        ("trainer.max_step=3", "unknown key trainer.max_step; did you mean max_steps?"),
+        ("checkpoint.save_lst=3", "unknown key checkpoint.save_lst; did you mean save_last?"),
+        ("system.optimizer.name=AdaW", 'system.optimizer.name: unknown "AdaW"; did you mean AdamW?'),
+        ("exp_root_dir=cat.png", "cat.png: not a folder"),
+    ],
+)
+def test_wrong_input_ends_in_one_line_and_leaves_nothing(workplace, capsys, override, message):
+    before = sorted(workplace.rglob("*"))
+    assert run(override) == 2
+    assert message in only_error(capsys)
+    assert sorted(path for path in workplace.rglob("*") if path.is_file()) == [p for p in before if p.is_file()]
+
+
+def test_a_folder_without_write_permission_is_refused_before_any_work(workplace, capsys, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert run() == 2
+    assert "no permission to write there; pass another exp_root_dir=" in only_error(capsys)
+
+
+def test_a_full_disk_keeps_the_previous_checkpoint(workplace, capsys, monkeypatch):
+    assert run("trainer.max_steps=8") == 0
+    capsys.readouterr()
+    before = colors()
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert run("resume=outputs/toy/cat", "trainer.max_steps=20") == 2
+    assert "no space left on the disk" in only_error(capsys)
+    assert colors()[0] == before[0]
+    assert torch.equal(colors()[1], before[1])
+
+
+def test_an_error_of_ours_shows_its_traceback(workplace, capsys, monkeypatch):
+    monkeypatch.setattr("threestudio.run.load_config", lambda *args, **kwargs: 1 / 0)
+    assert run() == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_launch_runs_as_a_script():
+    script = Path(launch.__file__)
+    finished = subprocess.run(
+        [sys.executable, str(script), "--config", "nowhere.yaml", "--train"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert finished.returncode == 2
+    assert finished.stderr.strip() == "nowhere.yaml: no such config file"
