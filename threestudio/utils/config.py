@@ -58,7 +58,7 @@ def load_config(*yamls: str, cli_args: Sequence[str] = (), from_string: bool = F
     """Merges YAML files (or their texts), `key=value` arguments and keywords, in this order, and resolves `${...}`."""
     given = [_read_string(text) for text in yamls] if from_string else [_read_file(path) for path in yamls]
     cli = _read_cli(cli_args)
-    merged = OmegaConf.merge(*given, cli, overrides)
+    merged: Any = OmegaConf.merge(*given, cli, overrides)
     source = yamls[-1] if yamls and not from_string else "config"
     _set_source(merged, source, cli)
     try:
@@ -153,7 +153,7 @@ def _name_trial(cfg: Any, source: str) -> None:
 
 
 def _refuse_unknown_keys(fields: type, given: Any, path: str, root: DictConfig) -> None:
-    known = {part.name: part.type for part in dataclasses.fields(fields)}
+    known: dict[str, Any] = {part.name: part.type for part in dataclasses.fields(fields)}
     for key in given:
         full_key = f"{path}.{key}" if path else str(key)
         if key not in known:

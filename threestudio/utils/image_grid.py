@@ -38,7 +38,7 @@ def grayscale_picture(img: Any, data_range: Sequence[float] | None = None, cmap:
     return np.ascontiguousarray(cv2.applyColorMap(gray, maps[cmap])[..., ::-1])
 
 
-MAKERS = {"rgb": rgb_picture, "grayscale": grayscale_picture}
+MAKERS: dict[str, Any] = {"rgb": rgb_picture, "grayscale": grayscale_picture}
 
 
 def image_grid(imgs: Sequence[Any], align: Any = "max") -> ColorPicture:

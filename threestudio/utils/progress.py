@@ -8,7 +8,7 @@ Stages may be nested; `track` wraps a loop.
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -83,7 +83,7 @@ def stage(name: str, total: int | None = None, done: int = 0) -> Iterator[Stage]
 
 def track(items: Iterable[Item], name: str, total: int | None = None) -> Iterator[Item]:
     """Yields the items, showing how many are done."""
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     with stage(name, total) as progress:
         for item in items:

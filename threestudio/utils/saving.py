@@ -84,7 +84,7 @@ class SaverMixin:
         ]
         if not found:
             raise UserError(f"{img_dir}: has no images for {filename}")
-        frames = [imageio.imread(path) for _, path in sorted(found, key=lambda pair: int(pair[0][1]))]
+        frames: list[Any] = [imageio.imread(path) for _, path in sorted(found, key=lambda pair: int(pair[0][1]))]
         path = self.get_save_path(filename if filename.endswith(save_format) else f"{filename}.{save_format}")
         with atomic_path(path) as partial:
             if save_format == "gif":

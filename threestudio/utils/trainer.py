@@ -67,7 +67,7 @@ def _loggers(cfg: Any, system: Any) -> list:
 
 
 def _checked(block: str, options: dict[str, Any], target: type, ours: tuple[str, ...]) -> dict[str, Any]:
-    known = set(inspect.signature(target.__init__).parameters) - {"self", *ours}
+    known = set(inspect.signature(target).parameters) - set(ours)
     for key in options:
         if key not in known:
             raise UserError(f"unknown key {block}.{key}; {nearest_name(key, known)}")

@@ -1,0 +1,40 @@
+# make demo    one picture to a textured mesh, with the model that ships here
+# make test    lint and tests
+# `setup` is done by the others when it is needed; PYTHON=... picks the interpreter for it.
+
+TORCH ?= 2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready-$(TORCH)
+
+.PHONY: setup demo test lint format clean
+.DELETE_ON_ERROR:
+
+setup: $(READY)
+
+# torch comes first and pinned: left to the others' requirements, pip may choose a build that draws in CUDA's libraries.
+$(READY): pyproject.toml constraints.txt
+	@python=$$(PYTHON="$(PYTHON)" sh scripts/find_python.sh) && \
+	  { [ -x $(BIN)/python ] || { echo "making $(VENV) with $$python" && "$$python" -m venv $(VENV); }; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==$(TORCH)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/python launch.py --config configs/cascade-zero123.yaml --train data.image_path=load/images/cat.png
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
