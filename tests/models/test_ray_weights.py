@@ -6,6 +6,7 @@ import torch
 
 from threestudio.models.renderers.ray_weights import composite, render_weights, visible
 from threestudio.models.renderers.samples import RaySamples
+from threestudio.models.renderers.visibility import MIN_TRANSMITTANCE, only_visible
 
 N_RAYS = 6
 
@@ -67,3 +68,24 @@ def test_no_samples_give_no_weights():
     samples = RaySamples(nothing.long(), nothing, nothing)
     assert render_weights(samples, nothing, 3).shape == (0,)
     assert len(samples.or_one_of_length_zero().rays) == 1
+
+
+def test_ranks_count_the_samples_of_each_ray():
+    nothing = torch.zeros(6)
+    assert RaySamples(torch.tensor([0, 0, 0, 2, 2, 5]), nothing, nothing).ranks.tolist() == [0, 1, 2, 0, 1, 0]
+
+
+def test_looking_front_to_back_finds_the_same_visible_samples_with_fewer_evaluations():
+    starts = torch.arange(30.0).repeat(4)
+    samples = RaySamples(torch.arange(4).repeat_interleave(30), starts, starts + 1)
+    density = torch.cat([torch.full((30,), value) for value in (0.0, 1e-3, 0.5, 20.0)])
+    asked = []
+
+    def look_up(part):
+        asked.append(len(part.rays))
+        return density[(part.rays * 30 + part.starts).long()]
+
+    found = only_visible(samples, look_up, 4, min_alpha=1e-4)
+    expected = samples.where(visible(samples, density, 4, 1e-4, MIN_TRANSMITTANCE))
+    assert torch.equal(found.rays, expected.rays) and torch.equal(found.starts, expected.starts)
+    assert sum(asked) < 0.8 * len(starts)

@@ -20,11 +20,11 @@ from threestudio.models.materials.base import BaseMaterial
 from threestudio.models.renderers.base import VolumeRenderer
 from threestudio.models.renderers.chunks import in_chunks
 from threestudio.models.renderers.occupancy_grid import OccupancyGrid
-from threestudio.models.renderers.ray_weights import composite, render_weights, visible
+from threestudio.models.renderers.ray_weights import composite, render_weights
 from threestudio.models.renderers.samples import RaySamples
+from threestudio.models.renderers.visibility import MIN_TRANSMITTANCE, only_visible
 from threestudio.utils.misc import get_seed, step_generator
 
-MIN_TRANSMITTANCE = 1e-4
 # How far the second look at the normals is from the first, in world units (standard deviation).
 NORMAL_PERTURBATION = 0.01
 
@@ -146,10 +146,11 @@ class NeRFVolumeRenderer(VolumeRenderer):
         prune = self.cfg.grid_prune and self.cfg.prune_alpha_threshold and len(samples.rays) > 0
         if not prune or self._is_fog():
             return samples
-        with torch.no_grad():
-            points = samples.positions(origins, directions)
-            density = in_chunks(self.geometry.forward_density, self.cfg.eval_chunk_size, points)[:, 0]
-        return samples.where(visible(samples, density, len(origins), self.grid.threshold, MIN_TRANSMITTANCE))
+
+        def density(part: RaySamples) -> Float[Tensor, "sample"]:
+            return self._density(part.positions(origins, directions))
+
+        return only_visible(samples, density, len(origins), self.grid.threshold)
 
     def _is_fog(self) -> bool:
         """No ray can be dark enough to hide a sample, so that looking for hidden ones would cost and save nothing."""
@@ -177,8 +178,10 @@ class NeRFVolumeRenderer(VolumeRenderer):
 
     def _step_opacity(self, points: Float[Tensor, "point 3"]) -> Float[Tensor, "point"]:
         """1 - exp(-density step), to first order."""
-        density = in_chunks(self.geometry.forward_density, self.cfg.eval_chunk_size, points)
-        return density[:, 0] * self.render_step_size
+        return self._density(points) * self.render_step_size
+
+    def _density(self, points: Float[Tensor, "point 3"]) -> Float[Tensor, "point"]:
+        return in_chunks(self.geometry.forward_density, self.cfg.eval_chunk_size, points)[:, 0]
 
 
 def _per_ray(color: Tensor, views: tuple[int, ...] | torch.Size) -> Float[Tensor, "ray channel"]:

@@ -53,8 +53,5 @@ def composite(
 def _optical_depth_before(samples: RaySamples, depth: Float[Tensor, "sample"]) -> Float[Tensor, "sample"]:
     """The sum over the samples before each one on its ray."""
     before = torch.cumsum(depth.double(), dim=0) - depth.double()
-    index = torch.arange(len(depth), device=depth.device)
-    is_first = torch.ones_like(samples.rays, dtype=torch.bool)
-    is_first[1:] = samples.rays[1:] != samples.rays[:-1]
-    first = torch.where(is_first, index, 0).cummax(dim=0).values if len(depth) else index
+    first = torch.arange(len(depth), device=depth.device) - samples.ranks
     return (before - before.index_select(0, first)).to(depth.dtype)

@@ -26,7 +26,17 @@ class RaySamples:
             origins.index_select(0, self.rays), directions.index_select(0, self.rays), self.middles[:, None]
         )
 
-    def where(self, keep: Bool[Tensor, "sample"]) -> "RaySamples":
+    @property
+    def ranks(self) -> Int[Tensor, "sample"]:
+        """Each sample's place on its ray, from 0."""
+        index = torch.arange(len(self.rays), device=self.rays.device)
+        if not len(index):
+            return index
+        is_first = torch.ones_like(self.rays, dtype=torch.bool)
+        is_first[1:] = self.rays[1:] != self.rays[:-1]
+        return index - torch.where(is_first, index, 0).cummax(dim=0).values
+
+    def where(self, keep: Bool[Tensor, "sample"] | Int[Tensor, "kept"]) -> "RaySamples":
         return RaySamples(self.rays[keep], self.starts[keep], self.ends[keep])
 
     def or_one_of_length_zero(self) -> "RaySamples":
