@@ -2,6 +2,7 @@ import math
 
 import torch
 from cascade_zero123.zero123.pose import Pose, pose_from_world_to_camera, pose_token
+
 from threestudio.cameras import orbit
 
 

@@ -41,9 +41,9 @@ def view_pose(batch: dict[str, Tensor], columns: slice) -> Pose:
 
 def view_tokens(batch: dict[str, Tensor], columns: slice) -> Float[Tensor, "b view 4"]:
     """Pose tokens from the given views to the target view (column 1)."""
-    count = batch["azimuth_deg"][:, columns].shape[1]
+    rows, count = batch["azimuth_deg"][:, columns].shape
     target = Pose(*(value.repeat_interleave(count) for value in view_pose(batch, slice(1, 2))))
-    return pose_token(target, view_pose(batch, columns)).unflatten(0, (-1, count))
+    return pose_token(target, view_pose(batch, columns)).unflatten(0, (rows, count))
 
 
 @threestudio.register("zero123-training-system")
@@ -97,7 +97,7 @@ class Zero123Training(BaseSystem):
             {"params": rest, "lr": self.cfg.learning_rate},
             {"params": projection, "lr": self.cfg.learning_rate * self.cfg.projection_lr_factor},
         ]
-        optimizer = torch.optim.AdamW(groups, weight_decay=self.cfg.weight_decay, betas=(0.9, 0.99))
+        optimizer = torch.optim.AdamW(groups, weight_decay=self.cfg.weight_decay, betas=(0.9, 0.99), fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.lr_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

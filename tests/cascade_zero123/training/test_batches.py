@@ -6,6 +6,7 @@ from cascade_zero123.seeding import draw_generator
 from cascade_zero123.training.batches import RefinerViews, RenderedViewsConfig, TrainingViews
 from cascade_zero123.training.prompt_bank import PromptBank
 from cascade_zero123.training.rendered_views import PackedViews, augment, draw_views, on_white
+
 from threestudio.cameras import orbit
 
 

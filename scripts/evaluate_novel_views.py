@@ -1,0 +1,142 @@
+"""Novel views of held-out objects against the truth, in PSNR with 95 % bootstrap intervals: what the model card states.
+
+    python scripts/evaluate_novel_views.py WEIGHTS VIEWS_DIR [--objects 100] [--out table.md]
+
+WEIGHTS holds base/ and refiner/, VIEWS_DIR packed views in the cascade layout (scripts/render_views.py --packed). One
+target of each object, a random view, from its view 0. "True views" is the oracle: the Refiner with the true nearby
+views as prompts, which tells whether the context is read at all.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from cascade_zero123.cascade.context import transitions
+from cascade_zero123.errors import UserError
+from cascade_zero123.seeding import draw_generator
+from cascade_zero123.training.rendered_views import NEARBY_VIEWS, PackedViews, on_white
+from cascade_zero123.zero123.model import Context, Zero123
+from cascade_zero123.zero123.pose import Pose
+from cascade_zero123.zero123.sampler import predict_in_one_step, sample_ddim
+from cascade_zero123.zero123.weights import load_zero123
+from jaxtyping import Float
+from torch import Tensor
+from tqdm import tqdm
+
+BOOTSTRAPS = 2000
+Views = Float[Tensor, "view 3 h w"]
+
+
+def psnr(images: Views, truth: Views) -> Float[Tensor, "view"]:
+    """In dB, images in [0, 1]."""
+    return -10.0 * (images - truth).square().flatten(1).mean(1).log10()
+
+
+def context(model: Zero123, images: Views, poses: Pose, target: Pose) -> Context:
+    """One target; the first image is the source."""
+    embeddings = model.image_embedding(images).movedim(1, 0)
+    return model.context(embeddings, transitions(poses, target), model.source_latents(images[:1]))
+
+
+class Methods:
+    """All rows of the table for one object; noise depends on the object alone, so that rows compare."""
+
+    def __init__(self, base: Zero123, refiner: Zero123, args: argparse.Namespace) -> None:
+        self.base, self.refiner, self.args = base, refiner, args
+
+    @torch.no_grad()
+    def __call__(self, images: Views, poses: Pose, target: Pose, index: int) -> dict[str, Views]:
+        """`images` and `poses`: the source, then the true nearby views."""
+        source, source_pose = images[:1], Pose(*(value[:1] for value in poses))
+        noise = torch.randn((1, *self.base.latent_shape), generator=draw_generator(self.args.seed, "noise", index))
+        prompts = self.sample(self.base, source, source_pose, Pose(*(value[1:] for value in poses)), index)
+        coarse = self.sample(self.base, source, source_pose, target, index)
+        cascade = torch.cat([source, prompts])
+        with_coarse = Pose(*(torch.cat(values) for values in zip(poses, target, strict=True)))
+        contexts: dict[str, tuple[Zero123, Context]] = {
+            "Base": (self.base, context(self.base, source, source_pose, target)),
+            "Refiner, source alone": (self.refiner, context(self.refiner, source, source_pose, target)),
+            "Refiner, prompts": (self.refiner, context(self.refiner, cascade, poses, target)),
+            "Refiner, prompts and coarse target": (
+                self.refiner,
+                context(self.refiner, torch.cat([cascade, coarse]), with_coarse, target),
+            ),
+            "Refiner, true views (oracle)": (self.refiner, context(self.refiner, images, poses, target)),
+        }
+        views = {"source copied": source}
+        for name, (model, seen) in contexts.items():
+            views[f"{name}; one step"] = model.decode(predict_in_one_step(model, seen, noise))
+            latents = sample_ddim(model, seen, noise, self.args.steps, self.args.scale)
+            views[f"{name}; {self.args.steps} steps, scale {self.args.scale:g}"] = model.decode(latents)
+        return views
+
+    def sample(self, model: Zero123, source: Views, source_pose: Pose, targets: Pose, index: int) -> Views:
+        count = len(targets.distance)
+        seen = model.context(
+            model.image_embedding(source).expand(count, -1, -1),
+            transitions(source_pose, targets),
+            model.source_latents(source).expand(count, -1, -1, -1),
+        )
+        generator = draw_generator(self.args.seed, "prompts", index)
+        noise = torch.randn((count, *model.latent_shape), generator=generator)
+        return model.decode(sample_ddim(model, seen, noise, self.args.steps, self.args.scale))
+
+
+def objects(views: PackedViews, count: int, seed: int) -> Iterator[tuple[int, Views, Pose, Views, Pose]]:
+    first = 1 + len(NEARBY_VIEWS)
+    for index in range(min(count, len(views))):
+        generator = draw_generator(seed, "target", index)
+        target = first + int(torch.randint(views.view_count - first, (), generator=generator))
+        columns = torch.tensor([[0, *NEARBY_VIEWS, target]])
+        images = on_white(views.rgba(torch.tensor([index]), columns))[0]
+        pose = views.pose(torch.tensor([index]), columns)
+        yield index, images[:-1], Pose(*(v[:-1] for v in pose)), images[-1:], Pose(*(v[-1:] for v in pose))
+
+
+def interval(values: np.ndarray, seed: int) -> tuple[float, float, float]:
+    """Mean and 95 % bootstrap interval over objects."""
+    draws = np.random.default_rng(seed).integers(len(values), size=(BOOTSTRAPS, len(values)))
+    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
+    return float(values.mean()), float(low), float(high)
+
+
+def table(scores: dict[str, list[float]], measure: Callable[[np.ndarray], tuple[float, float, float]]) -> str:
+    rows = ["| novel view | PSNR, dB | 95 % interval |", "|---|---|---|"]
+    for name, values in scores.items():
+        mean, low, high = measure(np.asarray(values))
+        rows.append(f"| {name} | {mean:.2f} | {low:.2f} to {high:.2f} |")
+    return "\n".join(rows) + "\n"
+
+
+def main(args: argparse.Namespace) -> None:
+    views = PackedViews(args.views)
+    base = load_zero123(args.weights / "base")
+    refiner = load_zero123(args.weights / "refiner") if (args.weights / "refiner").is_dir() else base
+    methods, scores = Methods(base, refiner, args), {}
+    count = min(args.objects, len(views))
+    for index, images, poses, truth, target in tqdm(objects(views, count, args.seed), total=count):
+        for name, view in methods(images, poses, target, index).items():
+            scores.setdefault(name, []).append(float(psnr(view, truth)))
+    text = table(scores, lambda values: interval(values, args.seed))
+    print(text, end="")
+    if args.out is not None:
+        args.out.write_text(text)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("views", type=str)
+    parser.add_argument("--objects", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=25, help="DDIM steps")
+    parser.add_argument("--scale", type=float, default=1.5, help="guidance scale")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="write the table there, as Markdown")
+    try:
+        main(parser.parse_args())
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
