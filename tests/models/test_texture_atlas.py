@@ -88,6 +88,8 @@ def test_no_background_shows_in_any_mip_level(unwrapped):
 
 def test_options_reach_xatlas_and_unknown_ones_are_named(unwrapped):
     mesh = unwrapped.mesh
-    assert len(unwrap(mesh, SIZE, {"max_chart_area": 0.01}, {}).uv) > len(unwrapped.uv)
+    assert len(unwrap(mesh, SIZE, {"max_chart_area": 1e-3}, {}).uv) > len(unwrapped.uv)
     with pytest.raises(UserError, match="system.exporter.xatlas_chart_options: unknown option max_costs; "):
         unwrap(mesh, SIZE, {"max_costs": 1.0}, {})
+    with pytest.raises(UserError, match='system.exporter.xatlas_pack_options.padding: "wide" is not of type int'):
+        unwrap(mesh, SIZE, {}, {"padding": "wide"})

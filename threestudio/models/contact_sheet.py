@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from threestudio import cameras
 from threestudio.models.mesh_io import read_glb
+from threestudio.models.mesh_renderer import render_mesh
 from threestudio.utils.atomic import atomic_path
 
 AZIMUTHS_DEG = tuple(float(azimuth) for azimuth in range(0, 360, 45))
@@ -49,14 +50,12 @@ def render_glb(
     size: int,
 ) -> UInt8[np.ndarray, "view h w 4"]:
     """The mesh of a GLB file, unshaded, from cameras that look at the origin; straight alpha."""
-    from threestudio.models.mesh_renderer import render_mesh
-
     c2w = cameras.orbit(
         torch.tensor(elevation_deg, dtype=torch.float64),
         torch.tensor(azimuth_deg, dtype=torch.float64),
         torch.full((len(azimuth_deg),), distance, dtype=torch.float64),
     )
-    return render_mesh(read_glb(path), c2w.numpy(), fovy_deg, size, size, supersample=2, shading="albedo")
+    return render_mesh(read_glb(path), c2w, fovy_deg, size, size)
 
 
 def _in_rows(cells: list[Any]) -> list[list[Any]]:

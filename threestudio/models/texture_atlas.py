@@ -17,15 +17,19 @@ from threestudio.models.mesh import Mesh, TexturedMesh
 
 # Space between charts in texels, so that bilinear lookups and the first mip levels do not mix neighbours.
 PADDING = 2
+# No chart is larger than this part of the surface: flattening is what takes xatlas long, and it takes far less time
+# for two halves than for the whole.
+LARGEST_CHART = 0.01
 
 
 def unwrap(
     mesh: Mesh, texture_size: int, chart_options: Mapping[str, Any], pack_options: Mapping[str, Any]
 ) -> TexturedMesh:
-    """Cut the surface into charts and pack them into one square; options are those of xatlas."""
-    charts = _with_options(xatlas.ChartOptions(), chart_options, "xatlas_chart_options")
-    defaults = {"resolution": texture_size, "padding": PADDING}
-    packing = _with_options(xatlas.PackOptions(), defaults | dict(pack_options), "xatlas_pack_options")
+    """Cut the surface into charts and pack them into one square; the options are xatlas's own."""
+    cutting = {"max_chart_area": LARGEST_CHART * float(mesh.to_trimesh().area)} | dict(chart_options)
+    charts = _with_options(xatlas.ChartOptions(), cutting, "xatlas_chart_options")
+    packing = {"resolution": texture_size, "padding": PADDING} | dict(pack_options)
+    packing = _with_options(xatlas.PackOptions(), packing, "xatlas_pack_options")
     atlas = xatlas.Atlas()
     atlas.add_mesh(mesh.positions.astype(np.float32), mesh.faces.astype(np.uint32))
     atlas.generate(charts, packing)
@@ -39,7 +43,11 @@ def _with_options(options: Any, given: Mapping[str, Any], key: str) -> Any:
         if not hasattr(options, name):
             known = ", ".join(name for name in dir(options) if not name.startswith("_"))
             raise UserError(f"system.exporter.{key}: unknown option {name}; known: {known}")
-        setattr(options, name, value)
+        try:
+            setattr(options, name, value)
+        except TypeError:
+            wanted = type(getattr(options, name)).__name__
+            raise UserError(f'system.exporter.{key}.{name}: "{value}" is not of type {wanted}') from None
     return options
 
 
