@@ -1,6 +1,8 @@
 """Every test runs with shapes checked (jaxtyping + beartype), seeds fixed and one thread."""
 
 import random
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,14 @@ from jaxtyping import install_import_hook
 
 # Before anything imports the packages: the hook instruments what is imported after it.
 install_import_hook(["threestudio", "cascade_zero123"], "shape_checks.check")
+
+
+@pytest.fixture(scope="session")
+def toy_extension(tmp_path_factory):
+    """A folder like custom/, with one extension named `toy`; for the whole session, as names are registered once."""
+    folder = tmp_path_factory.mktemp("custom")
+    shutil.copy(Path(__file__).parent / "toy_extension.py", folder / "toy.py")
+    return folder
 
 
 @pytest.fixture(autouse=True)

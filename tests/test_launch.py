@@ -31,18 +31,11 @@ checkpoint: {save_last: true, save_top_k: -1, every_n_train_steps: 4}
 """
 
 
-@pytest.fixture(scope="session")
-def custom(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("custom")
-    shutil.copy(Path(__file__).parent / "toy_extension.py", folder / "toy.py")
-    return folder
-
-
 @pytest.fixture
-def workplace(tmp_path, monkeypatch, custom):
+def workplace(tmp_path, monkeypatch, toy_extension):
     """A folder with a config and a picture; outputs are made in it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launch, "CUSTOM", custom)
+    monkeypatch.setattr(launch, "CUSTOM", toy_extension)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     logger = logging.getLogger("threestudio")
     before = logger.handlers, logger.propagate, logger.level

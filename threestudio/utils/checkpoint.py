@@ -1,5 +1,6 @@
 """Checkpoints in and out: written whole or not at all, read without executing anything."""
 
+import errno
 import os
 import pickle
 import zipfile
@@ -17,7 +18,11 @@ REMEDY = "restore it or pass another resume="
 def save_checkpoint(checkpoint: dict[str, Any], path: str | os.PathLike[str]) -> None:
     """Writes beside `path` and renames, so that an interrupted or failed write leaves the previous file intact."""
     with atomic_path(path) as partial:
-        torch.save(checkpoint, partial)
+        try:
+            torch.save(checkpoint, partial)
+        except RuntimeError as error:
+            # torch's writer does not say why a write failed; in practice the disk is full.
+            raise OSError(errno.ENOSPC, str(error)) from error
 
 
 def load_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> dict[str, Any]:

@@ -63,7 +63,7 @@ def _common_size(sizes: Sequence[tuple[int, int]], align: Any) -> tuple[int, int
     return (align, align) if isinstance(align, int) else tuple(align)
 
 
-def _scaled(picture: ColorPicture, height: int, width: int) -> ColorPicture:
+def _scaled(picture: ColorPicture, height: int, width: int) -> UInt8[np.ndarray, "{height} {width} 3"]:
     if picture.shape[:2] == (height, width):
         return picture
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
