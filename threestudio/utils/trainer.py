@@ -75,7 +75,10 @@ def _checked(block: str, options: dict[str, Any], target: type, ours: tuple[str,
 
 
 def _on_this_machine(options: dict[str, Any]) -> dict[str, Any]:
-    """As upstream on CUDA: all visible devices. On a CPU, what needs CUDA is replaced, and said."""
+    """As upstream on CUDA: all visible devices. On a CPU, what needs CUDA is replaced, and said; what asks for the CPU
+    by name (several processes for training, say) is left as it is."""
+    if options.get("accelerator") == "cpu":
+        return {"devices": 1, **options}
     if torch.cuda.is_available():
         return {"accelerator": "gpu", "devices": -1, **options}
     precision = str(options.get("precision", "32-true"))

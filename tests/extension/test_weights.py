@@ -4,6 +4,7 @@ import shutil
 import pytest
 import torch
 from cascade_zero123.errors import UserError
+from cascade_zero123.zero123 import weights
 from cascade_zero123.zero123.weights import load_zero123, save_zero123, weights_files
 from safetensors.torch import load_file, save_file
 from tiny_zero123 import save_tiny_cascade, tiny_model
@@ -75,6 +76,23 @@ def test_keys_of_diffusers_pose_projection_are_understood(base):
     tensors = load_file(file)
     save_file({f"projection.{key}": value for key, value in tensors.items()}, file)
     torch.testing.assert_close(load_zero123(base).cc_projection.weight, tensors["weight"])
+
+
+def test_the_buffer_that_older_libraries_keep_in_clip_files_is_neither_needed_nor_refused(base, monkeypatch):
+    class Older(weights.CLIPVisionModelWithProjection):
+        def __init__(self, config):
+            super().__init__(config)
+            embeddings = self.vision_model.embeddings
+            embeddings.register_buffer("position_ids", embeddings.position_ids, persistent=True)
+
+    key = "vision_model.embeddings.position_ids"
+    newer = load_zero123(base)
+    with monkeypatch.context() as patch:
+        patch.setattr(weights, "CLIPVisionModelWithProjection", Older)
+        older = load_zero123(base)
+    assert torch.equal(older.image_encoder.state_dict()[key], newer.image_encoder.vision_model.embeddings.position_ids)
+    edit(base / "image_encoder/model.safetensors", lambda tensors: tensors.update({key: torch.arange(5)[None]}))
+    load_zero123(base)
 
 
 def test_a_missing_file_is_named(base):
