@@ -58,8 +58,7 @@ def main(argv: list[str] | None = None) -> int:
 def choose_gpus(gpus: str) -> None:
     """A choice made outside, as by a cluster's scheduler, stands."""
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    if not os.environ.get("CUDA_VISIBLE_DEVICES"):
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", gpus)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ def save_checkpoint(checkpoint: dict[str, Any], path: str | os.PathLike[str]) ->
         try:
             torch.save(checkpoint, partial)
         except RuntimeError as error:
-            # torch's writer does not say why a write failed; in practice the disk is full.
+            if "inline_container" not in str(error):
+                raise
+            # torch's writer of zip files does not say why it could not write; in practice the disk is full.
             raise OSError(errno.ENOSPC, str(error)) from error
 
 
