@@ -14,10 +14,10 @@ import torch
 from threestudio import find
 from threestudio.cameras import orbit, rays
 
-VIEWS, SIZE, REPEATS = 4, 64, 5
+VIEWS, SIZE, REPEATS = 4, 64, 3
 GEOMETRY = {
     "density_bias": "blob_magic3d",
-    "density_blob_scale": 100.0,
+    "density_blob_scale": 400.0,
     "density_blob_std": 0.66,
     "normal_type": "analytic",
     "pos_encoding_config": {
