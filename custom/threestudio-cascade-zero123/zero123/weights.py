@@ -30,7 +30,7 @@ PARTS = ("unet", "vae", "image_encoder", "cc_projection")
 SHARED_PARTS = ("vae", "image_encoder")
 SAFETENSORS = ("diffusion_pytorch_model.safetensors", "model.safetensors")
 AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "PatchAutoencoder": PatchAutoencoder}
-# Old CLIP files store a buffer that newer libraries compute.
+# A buffer that CLIP computes; the transformers of upstream's day (4.28) stores it in the file and expects it there.
 IGNORED_KEYS = ("vision_model.embeddings.position_ids",)
 
 
@@ -132,7 +132,7 @@ def _tensors_file(folder: Path) -> Path:
 def _fill(module: nn.Module, file: Path, tensors: dict[str, Tensor] | None = None) -> nn.Module:
     """Copy the tensors of `file` into `module`, each once, none left over."""
     tensors = _read_tensors(file) if tensors is None else tensors
-    expected = module.state_dict()
+    expected = {key: value for key, value in module.state_dict().items() if key not in IGNORED_KEYS}
     for key, value in expected.items():
         if key not in tensors:
             raise UserError(f"{file}: {key} is missing; the file is not of this network, or incomplete")
@@ -140,7 +140,7 @@ def _fill(module: nn.Module, file: Path, tensors: dict[str, Tensor] | None = Non
     for key in tensors:
         if key not in expected and key not in IGNORED_KEYS:
             raise UserError(f"{file}: {key} is not part of this network; its config.json belongs to other weights")
-    module.load_state_dict({key: tensors[key] for key in expected})
+    module.load_state_dict({key: tensors[key] for key in expected}, strict=False)
     return module
 
 
