@@ -1,4 +1,4 @@
-"""The extension's own error: a mistake of the user's, told in one line. The host prints it and exits with `exit_code`."""
+"""The extension's own error: a mistake of the user's, told in one line; the host prints it and exits."""
 
 
 class UserError(ValueError):

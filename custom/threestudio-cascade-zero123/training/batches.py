@@ -79,8 +79,11 @@ class TrainingViews(IterableDataset):
 
 
 class RefinerViews(TrainingViews):
-    """As `TrainingViews`, with what Base samples in place of true context views: each of the self-prompted views and the
-    coarse target (at the target's own pose, so that its token is the zero transition) is there or not at random."""
+    """As `TrainingViews`, with what Base samples in place of true context views.
+
+    Each of the self-prompted views and the coarse target is there or not at random. The coarse target stands at the
+    target's own pose, so that its token is the zero transition.
+    """
 
     def __init__(
         self, views: PackedViews, bank: PromptBank, cfg: RenderedViewsConfig, rank: int, first_step: int

@@ -3,8 +3,8 @@
 Both are trained by the same step; they differ in where the context views come from. Base training shows true other
 views of the object (any number, often none), so that one network learns from the start what a second token means: with
 a single token the softmax over the context is constant and cross-attention's queries and keys never get a gradient.
-Refiner training shows the views that Base samples, among them the coarse target at the target's own pose. In both, `base` is the moving average of `model` (Eq. 13), and it is
-what is saved as Base.
+Refiner training shows the views that Base samples, among them the coarse target at the target's own pose. In both,
+`base` is the moving average of `model` (Eq. 13), and it is what is saved as Base.
 """
 
 import copy
@@ -84,7 +84,7 @@ class Zero123Training(BaseSystem):
 
     def on_fit_start(self) -> None:
         """A patch autoencoder is fitted, not trained: once, before the first step."""
-        if isinstance(self.model.vae, PatchAutoencoder) and not self.cfg.init_weights and self.global_step == 0:
+        if isinstance(self.model.vae, PatchAutoencoder) and not self.cfg.init_weights and not self.resumed:
             images = self.trainer.datamodule.sample_images(AUTOENCODER_IMAGES)
             self.model.vae.fit(2.0 * images.to(self.device) - 1.0)
             self.base.vae.load_state_dict(self.model.vae.state_dict())

@@ -86,7 +86,7 @@ class Zero123(nn.Module):
         return self.unet.config.out_channels, side, side
 
     def image_embedding(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view 1 dim"]:
-        """CLIP's projected image embedding, not normalised; resized as in the original code (bicubic, aligned corners)."""
+        """CLIP's projected embedding, not normalised; resized as in the original code: bicubic, aligned corners."""
         side = self.image_encoder.config.image_size
         if images.shape[-1] != side or images.shape[-2] != side:
             images = F.interpolate(images, (side, side), mode="bicubic", align_corners=True)

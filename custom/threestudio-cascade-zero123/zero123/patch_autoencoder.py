@@ -1,9 +1,9 @@
 """A linear autoencoder on image patches behind the interface of diffusers' `AutoencoderKL`.
 
 The bundled model is too small to carry a convolutional VAE: a patch PCA (Pearson 1901) of the training views gives
-better pictures at no cost, is differentiable, and its encoding takes a fraction of a millisecond. Latents are the leading
-components, each divided by its standard deviation to the power `whitening`, so that fine detail is neither drowned by
-the first noise (0) nor as loud as the colours (1).
+better pictures at no cost and is differentiable. Latents are the leading components, each divided by its standard
+deviation to the power `whitening`, so that fine detail is neither drowned by the first noise (0) nor as loud as the
+colours (1).
 """
 
 from types import SimpleNamespace
