@@ -1,0 +1,1 @@
+"""Meshes from one picture, scored against the true object: controls, scores, and tables of them."""

@@ -1,0 +1,70 @@
+"""Scores of many objects as tables with intervals, and the views of one object as a picture."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from PIL import Image, ImageDraw, ImageFont
+
+METRICS = {"psnr": "PSNR (dB), up", "mask_iou": "mask IoU, up", "chamfer": "Chamfer (side = 1), down"}
+DIGITS = {"psnr": 2, "mask_iou": 3, "chamfer": 4}
+RESAMPLES = 10_000
+CELL, LABEL = 192, 110  # pixels
+
+Scores = Mapping[str, Mapping[str, float]]  # of one method: object, metric
+
+
+def bootstrap_interval(values: Float[ndarray, "object"], seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the mean, from resampled objects (percentiles)."""
+    drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
+    low, high = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def table(scores: Mapping[str, Scores]) -> str:
+    """Markdown: the mean of each method, and the first method against each other one on the objects of both."""
+    methods = [method for method in scores if scores[method]]
+    lines = ["Means over objects, with 95 % bootstrap intervals.", "", *_head("method")]
+    for method in methods:
+        lines.append(_row(method, list(scores[method].values())))
+    if len(methods) > 1:
+        first = methods[0]
+        lines += ["", f"Difference of {first} to each other method, object by object.", "", *_head(f"{first} minus")]
+        lines += [_row(other, _differences(scores[first], scores[other])) for other in methods[1:]]
+    return "\n".join(lines) + "\n"
+
+
+def _head(first: str) -> list[str]:
+    return [f"| {first} | objects | " + " | ".join(METRICS.values()) + " |", "|---|---|" + "---|" * len(METRICS)]
+
+
+def _row(name: str, objects: Sequence[Mapping[str, float]]) -> str:
+    cells = [name, str(len(objects))]
+    for metric, digits in DIGITS.items():
+        values = np.array([scores[metric] for scores in objects])
+        if not len(values):
+            cells.append("")
+            continue
+        low, high = bootstrap_interval(values)
+        cells.append(f"{values.mean():.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]")
+    return "| " + " | ".join(cells) + " |"
+
+
+def _differences(first: Scores, other: Scores) -> list[dict[str, float]]:
+    return [{m: first[name][m] - other[name][m] for m in METRICS} for name in first if name in other]
+
+
+def sheet(
+    rows: Sequence[tuple[str, Sequence[UInt8[ndarray, "h w 4"]]]],
+) -> Image.Image:
+    """Labelled rows of pictures with straight alpha, on white."""
+    columns = max(len(pictures) for _, pictures in rows)
+    result = Image.new("RGBA", (LABEL + columns * CELL, len(rows) * CELL), (255, 255, 255, 255))
+    draw, font = ImageDraw.Draw(result), ImageFont.load_default(16)
+    for row, (label, pictures) in enumerate(rows):
+        draw.text((8, row * CELL + CELL // 2), label, fill=(40, 40, 40), font=font, anchor="lm")
+        for column, picture in enumerate(pictures):
+            cell = Image.fromarray(picture).resize((CELL, CELL), Image.Resampling.LANCZOS)
+            result.alpha_composite(cell, (LABEL + column * CELL, row * CELL))
+    return result.convert("RGB")

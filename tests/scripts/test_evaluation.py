@@ -1,0 +1,193 @@
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "scripts"))
+
+import evaluate_reconstruction as command  # noqa: E402
+from evaluation import controls, scores, summary  # noqa: E402
+
+from threestudio.errors import UserError  # noqa: E402
+from threestudio.models.mesh_io import read_glb, write_glb  # noqa: E402
+from threestudio.models.mesh_renderer import render_mesh  # noqa: E402
+from threestudio.utils.config import load_config  # noqa: E402
+
+CONFIG = REPOSITORY / "configs" / "cascade-zero123.yaml"
+CELLS = 128
+
+
+@pytest.fixture(scope="module")
+def ball() -> scores.Truth:
+    mesh = trimesh.creation.icosphere(subdivisions=4, radius=0.5)
+    mesh.visual.vertex_colors = np.where(mesh.vertices[:, 2:] > 0, (220, 60, 40, 255), (40, 80, 200, 255))
+    return scores.Truth(mesh)
+
+
+@pytest.fixture
+def evaluation(tmp_path, ball, monkeypatch) -> command.Evaluation:
+    """Of one ball as every object; with coarse sheets and few samples, for speed."""
+    for name, maker in list(command.CONTROLS.items()):
+        monkeypatch.setitem(command.CONTROLS, name, partial(maker, cells=CELLS // 4))
+    monkeypatch.setattr(scores, "SURFACE_SAMPLES", 500)
+    return command.Evaluation(CONFIG, tmp_path, [], lambda index: (f"ball-{index}", ball))
+
+
+def control(name: str, truth: scores.Truth, folder: Path) -> trimesh.Trimesh:
+    mesh = command.CONTROLS[name](truth.picture, scores.source_camera()[0], scores.FOVY_DEG, cells=CELLS)
+    return read_glb(write_glb(folder / f"{name}.glb", mesh)[0])
+
+
+def test_the_truth_itself_scores_perfectly_up_to_the_sampling_of_the_surface(ball):
+    found = scores.score(ball.mesh, ball)
+    assert found["psnr"] == scores.LARGEST_PSNR
+    assert found["mask_iou"] == 1.0
+    assert 0 < found["chamfer"] < 0.01
+
+
+def test_psnr_of_a_constant_error_is_its_level_in_decibel():
+    white = np.ones((1, 4, 4, 3))
+    assert scores.psnr(white - 0.1, white) == pytest.approx(20.0)
+
+
+def test_chamfer_counts_in_units_of_the_largest_side(ball):
+    shifted, large, large_shifted = (ball.mesh.copy() for _ in range(3))
+    shifted.apply_scale(1.2)
+    large.apply_scale(3.0)
+    large_shifted.apply_scale(3.6)
+    found = scores.chamfer(shifted, ball.mesh)
+    assert found == pytest.approx(0.1, rel=0.05)
+    assert scores.chamfer(large_shifted, large) == pytest.approx(found, rel=0.01)
+
+
+def test_a_surface_inside_the_object_is_no_part_of_its_shape(ball):
+    core = trimesh.creation.icosphere(subdivisions=3, radius=0.2)
+    filled = trimesh.util.concatenate([trimesh.Trimesh(ball.mesh.vertices, ball.mesh.faces), core])
+    assert np.linalg.norm(scores.outside_samples(filled, seed=0), axis=1).min() > 0.45
+
+
+def test_both_controls_look_like_the_picture_from_its_camera(ball, tmp_path):
+    size = 128
+    picture = render_mesh(ball.mesh, scores.source_camera(), scores.FOVY_DEG, size, size)
+    for name in command.CONTROLS:
+        mesh = control(name, ball, tmp_path)
+        view = render_mesh(mesh, scores.source_camera(), scores.FOVY_DEG, size, size)
+        # A balloon's rim bulges towards the camera, and so looks a little larger than its outline.
+        assert scores.mask_iou(view, picture)[0] > {"card": 0.99, "inflated": 0.975}[name]
+        assert scores.psnr(scores.on_white(view), scores.on_white(picture))[0] > 25
+
+
+def test_a_disc_is_inflated_to_a_ball():
+    size = 64
+    centre = np.arange(size) + 0.5 - size / 2
+    inside = centre[:, None] ** 2 + centre**2 < 24**2
+    assert controls.inflation(inside)[size // 2, size // 2] == pytest.approx(24, rel=0.03)
+
+
+def test_on_a_ball_the_inflated_silhouette_is_nearly_right_and_the_card_is_not(ball, tmp_path):
+    inflated = scores.score(control("inflated", ball, tmp_path), ball)
+    card = scores.score(control("card", ball, tmp_path), ball)
+    assert inflated["mask_iou"] > 0.97
+    assert inflated["chamfer"] < 0.02
+    assert card["mask_iou"] < 0.75
+    assert card["chamfer"] > 0.05
+
+
+def test_a_mirrored_back_shows_the_colours_of_the_front(ball, tmp_path):
+    views = scores.novel_views(control("inflated", ball, tmp_path))
+    front, back = views[0][40, 64, :3], views[4][40, 64, :3]
+    assert np.abs(front.astype(int) - back).max() < 30
+
+
+def test_what_is_scored_already_is_not_computed_again(evaluation):
+    assert evaluation.run(1, ["card"]) == []
+    path = evaluation.out / "card" / "ball-0" / "scores.json"
+    kept = json.loads(path.read_text())
+    kept["scores"]["chamfer"] = 123.0
+    path.write_text(json.dumps(kept))
+    assert evaluation.run(1, ["card"]) == []
+    assert "123.0" in evaluation.save_table()
+    assert Image.open(evaluation.out / "sheets" / "ball-0.png").width == summary.LABEL + 5 * summary.CELL
+
+
+def test_scores_of_other_settings_are_refused(evaluation):
+    path = evaluation.out / "cascade" / "ball-0" / "scores.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"settings": {"config": "other.yaml", "overrides": []}, "scores": {}}))
+    assert "made with other settings" in evaluation.run(1, ["cascade"])[0]
+
+
+def test_one_bad_object_does_not_stop_the_others(evaluation, ball):
+    def bad_first(index: int):
+        if index == 0:
+            raise ValueError("no such object")
+        return f"ball-{index}", ball
+
+    failures = command.Evaluation(CONFIG, evaluation.out, [], bad_first).run(2, ["card"])
+    assert failures == ["object 0: ValueError: no such object"]
+    assert (evaluation.out / "card" / "ball-1" / "scores.json").exists()
+
+
+@pytest.mark.parametrize("method", ["cascade", "zero123", "reference"])
+def test_a_run_gets_the_picture_uncut_and_its_own_folder(method, evaluation, ball, monkeypatch):
+    seen = []
+
+    def run(arguments, **kwargs):
+        cfg = load_config(arguments[3], cli_args=arguments[5:])
+        seen.append(cfg)
+        export = Path(cfg.trial_dir) / "save" / "it900-export" / "model"
+        write_glb(export, controls.card(ball.picture, scores.source_camera()[0], scores.FOVY_DEG, cells=32))
+        return subprocess.CompletedProcess(arguments, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert evaluation.run(1, [method]) == []
+    (cfg,) = seen
+    assert cfg.data.recenter is False
+    assert cfg.data.image_path == str(evaluation.out / "pictures" / "ball-0.png")
+    assert Path(cfg.trial_dir) == evaluation.out / method / "ball-0" / "run"
+    assert (cfg.system.loss.lambda_sds == 0) == (method == "reference")
+    assert set(cfg.system.loss) == set(load_config(str(CONFIG)).system.loss)
+    assert (cfg.system.warm_start_views == 0) == (method == "reference")
+
+
+def test_a_failing_run_names_its_log(evaluation, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", lambda arguments, **kwargs: subprocess.CompletedProcess(arguments, 2))
+    assert "log.txt" in evaluation.run(1, ["cascade"])[0]
+
+
+def test_the_interval_of_the_mean_holds_it_and_shrinks_with_the_number_of_objects():
+    values = np.random.default_rng(0).normal(5, 1, 400)
+    low, high = summary.bootstrap_interval(values)
+    few_low, few_high = summary.bootstrap_interval(values[:20])
+    assert low < values.mean() < high
+    assert high - low < 0.5 * (few_high - few_low)
+
+
+def test_the_table_compares_the_first_method_object_by_object():
+    def of(psnr):
+        return {"psnr": psnr, "mask_iou": 0.5, "chamfer": 0.1}
+
+    text = summary.table({"cascade": {"a": of(15.0), "b": of(17.0)}, "card": {"b": of(12.0)}, "inflated": {}})
+    assert "| cascade | 2 | 16.00 [15.00, 17.00] |" in text
+    assert "| card | 1 | 5.00 [5.00, 5.00] |" in text
+    assert "inflated" not in text
+
+
+def test_overrides_are_told_from_methods(tmp_path):
+    arguments, overrides = command.parse_arguments(
+        ["--config", "a.yaml", "--out", str(tmp_path), "--method", "card", "cascade", "trainer.max_steps=3"]
+    )
+    assert arguments.method == ["card", "cascade"]
+    assert overrides == ["trainer.max_steps=3"]
+
+
+def test_a_missing_config_is_one_line():
+    with pytest.raises(UserError, match="nothing.yaml: no such config file"):
+        command.main(["--config", "nothing.yaml", "--out", "unused"])
