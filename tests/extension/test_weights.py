@@ -165,3 +165,10 @@ def test_a_missing_folder_and_a_single_file_checkpoint_are_explained(tmp_path):
 def test_saving_leaves_only_json_and_safetensors(tmp_path):
     save_zero123(tiny_model(), tmp_path)
     assert {file.suffix for file in tmp_path.rglob("*") if file.is_file()} == {".json", ".safetensors"}
+
+
+def test_a_model_saved_in_half_precision_computes_in_float32(tmp_path):
+    save_zero123(tiny_model().half(), tmp_path / "base")
+    loaded = load_zero123(tmp_path / "base")
+    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
+    assert loaded.image_embedding(torch.rand(1, 3, 16, 16)).dtype == torch.float32

@@ -42,7 +42,7 @@ def load_zero123(path: str | Path, device: torch.device | str = "cpu") -> Zero12
     image_encoder = _module(folder, "image_encoder", _image_encoder)
     cc_projection = _cc_projection(folder)
     model = Zero123(unet, vae, image_encoder, cc_projection, _scheduler_config(folder), _settings(folder))
-    return model.to(device).eval().requires_grad_(False)
+    return model.to(device, torch.float32).eval().requires_grad_(False)
 
 
 def save_zero123(model: Zero123, path: str | Path, shared_with: str | Path | None = None) -> None:
