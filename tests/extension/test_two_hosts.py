@@ -1,15 +1,25 @@
 """The extension has to run inside upstream threestudio too, so it may use only what upstream has."""
 
 import ast
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cascade_zero123.guidance
+import pytest
+import upstream_stand_in
+from PIL import Image
+from tiny_zero123 import ball_picture, save_tiny_cascade
+
+import threestudio
 
 EXTENSION = Path(cascade_zero123.guidance.__file__).parent
 # Names that upstream threestudio 0.2.3 has, in modules that it has.
 UPSTREAM = {
     "threestudio": {"register", "find", "info", "warn", "debug"},
     "threestudio.utils.base": {"BaseObject", "BaseModule", "Updateable"},
+    "threestudio.utils.config": {"parse_structured"},
     "threestudio.utils.misc": {"C", "cleanup", "get_device", "get_rank"},
     "threestudio.systems.base": {"BaseSystem", "BaseLift3DSystem"},
     "threestudio.utils.typing": None,  # anything
@@ -48,3 +58,32 @@ def test_the_extension_imports_itself_relatively():
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
             names += [name.name for name in node.names] if isinstance(node, ast.Import) else []
             assert not any(name.split(".")[0] == "cascade_zero123" for name in names), f"{file}:{node.lineno}"
+
+
+def test_under_upstreams_loading_rule_the_guidance_computes_what_it_computes_here(tmp_path):
+    save_tiny_cascade(tmp_path)
+    picture = tmp_path / "ball.png"
+    Image.fromarray((ball_picture() * 255).byte().numpy()).save(picture)
+    cfg = {
+        "base": {"weights": str(tmp_path / "base")},
+        "refiner": {"weights": str(tmp_path / "refiner")},
+        "cond_image_path": str(picture),
+        "cond_camera_distance": 3.8,
+        "prompt_steps": 2,
+        "cache_dir": None,
+        "max_step_percent": [0, 0.9, 0.5, 100],
+    }
+    finished = subprocess.run(
+        [sys.executable, upstream_stand_in.__file__, str(EXTENSION), json.dumps(cfg)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert finished.returncode == 0, finished.stderr
+    there = json.loads(finished.stdout.splitlines()[-1])
+    here = upstream_stand_in.step(threestudio.find("cascade-zero123-guidance")(cfg))
+    assert "cascade-zero123-guidance" in there["components"]
+    assert not {"zero123-guidance", "stable-zero123-guidance", "zero123-system"} & set(there["components"])
+    for key in ("loss", "gradient"):
+        assert there["step"][key] == pytest.approx(here[key], rel=1e-4, abs=1e-6)
+    assert (there["step"]["max_step"], there["step"]["eval"]) == (here["max_step"], here["eval"])
