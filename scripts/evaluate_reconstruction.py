@@ -13,6 +13,7 @@ What is in OUT already is not computed again; an object that fails is reported, 
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -126,7 +127,9 @@ class Evaluation:
             "tag": "run",
             "use_timestamp": False,
             "export_after_train": True,
-            "data.random_camera.n_test_views": 4,  # the turntable is not looked at
+            # The turntable is not looked at, nor the OBJ.
+            "data.random_camera.n_test_views": 4,
+            "system.exporter.fmt": "glb",
         }
         if (trial / "ckpts" / "last.ckpt").exists():
             settings["resume"] = str(trial)
@@ -138,8 +141,8 @@ class Evaluation:
             ended = subprocess.run(command, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT)
         exported = max(trial.glob("save/it*-export/*.glb"), key=lambda path: path.stat().st_mtime, default=None)
         if ended.returncode or exported is None:
-            last = (log.read_text(errors="replace").split("\n\n")[-1].strip().splitlines() or [""])[-1]
-            raise UserError(f"launch.py ended with {ended.returncode}, see {log}: {last[-300:]}")
+            said = log.read_text(errors="replace").split()
+            raise UserError(f"launch.py ended with {ended.returncode}, see {log}: {' '.join(said)[-300:]}")
         return exported
 
     def config_of(self, method: str) -> Path:
@@ -225,6 +228,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    # As an exception, so that the run in progress is ended too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         sys.exit(main(sys.argv[1:]))
     except (UserError, OSError) as problem:
