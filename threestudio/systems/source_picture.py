@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from PIL import Image
+from torch import Tensor
 
 import threestudio
 from threestudio import cameras
 from threestudio.models.contact_sheet import save_contact_sheet
+from threestudio.models.geometry.visual_hull import VisualHull
 from threestudio.models.image_projection import ReferenceView
 
 INPUT, PROMPT_VIEWS, OVERVIEW = "input.png", "prompt-views", "contact-sheet.png"
@@ -24,6 +27,20 @@ def hand_picture_over(guidance: Any, datamodule: Any, save_dir: str) -> None:
     guidance.prompts.save(Path(save_dir) / PROMPT_VIEWS)
 
 
+def carve(hull: VisualHull, datamodule: Any) -> None:
+    """The picture's silhouette, at the hull's own resolution."""
+    mask = torch.from_numpy(datamodule.picture.rgba[..., 3] > 0.5)
+    fovy = torch.deg2rad(torch.tensor([float(datamodule.cfg.default_fovy_deg)]))
+    view = cameras.world_to_clip(camera_of(datamodule.cfg).float(), cameras.projection(fovy, 1.0, 0.1, 100.0))
+    hull.carve(mask.to(hull.silhouette.device), view[0].to(hull.silhouette.device))
+
+
+def camera_of(cfg: Any) -> Float[Tensor, "1 4 4"]:
+    """The camera that took the picture."""
+    angles = (cfg.default_elevation_deg, cfg.default_azimuth_deg, cfg.default_camera_distance)
+    return cameras.orbit(*(torch.tensor([float(value)], dtype=torch.float64) for value in angles))
+
+
 def source_of_run(save_dir: str, datamodule: Any) -> ReferenceView:
     """The picture that the run was made from, and its camera; an export may be given another config, or none."""
     saved, cfg = Path(save_dir) / INPUT, datamodule.cfg
@@ -32,12 +49,7 @@ def source_of_run(save_dir: str, datamodule: Any) -> ReferenceView:
             rgba = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
     else:
         rgba = datamodule.picture.rgba
-    c2w = cameras.orbit(
-        torch.tensor([cfg.default_elevation_deg], dtype=torch.float64),
-        torch.tensor([cfg.default_azimuth_deg], dtype=torch.float64),
-        torch.tensor([cfg.default_camera_distance], dtype=torch.float64),
-    )
-    return ReferenceView(rgba, c2w[0].numpy(), float(cfg.default_fovy_deg))
+    return ReferenceView(rgba, camera_of(cfg)[0].numpy(), float(cfg.default_fovy_deg))
 
 
 def save_overview(save_dir: str, step: int, source: ReferenceView, cfg: Any) -> None:

@@ -18,7 +18,7 @@ import threestudio
 from threestudio.errors import UserError
 from threestudio.systems import losses
 from threestudio.systems.base import BaseLift3DSystem
-from threestudio.systems.source_picture import hand_picture_over, save_overview, source_of_run
+from threestudio.systems.source_picture import carve, hand_picture_over, save_overview, source_of_run
 from threestudio.systems.warm_start import WarmStartViews, opacity_from_white
 from threestudio.utils.config import nearest_name
 from threestudio.utils.misc import get_seed, step_generator
@@ -80,6 +80,8 @@ class Zero123System(BaseLift3DSystem):
         super().on_fit_start()
         self.guidance = threestudio.find(self.cfg.guidance_type)(self.cfg.guidance)
         hand_picture_over(self.guidance, self.trainer.datamodule, self.get_save_dir())
+        if getattr(self.geometry, "hull", None) is not None:
+            carve(self.geometry.hull, self.trainer.datamodule)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
         total = torch.zeros((), device=self.device)

@@ -16,6 +16,7 @@ from torch import Tensor
 import threestudio
 from threestudio.errors import UserError
 from threestudio.models.geometry.base import BaseImplicitGeometry, to_unit_cube
+from threestudio.models.geometry.visual_hull import VisualHull
 from threestudio.models.networks import get_activation, get_encoding, get_mlp
 
 BLOBS = ("blob_magic3d", "blob_dreamfusion")
@@ -52,6 +53,8 @@ class ImplicitVolume(BaseImplicitGeometry):
                 "n_hidden_layers": 1,
             }
         )
+        # Ours: nothing outside the silhouette's cone; the system carves it (visual_hull.py).
+        visual_hull: bool = False
         # One of NORMAL_TYPES; None is a field without normals.
         normal_type: str | None = "finite_difference"
         finite_difference_normal_eps: float = 0.01
@@ -65,6 +68,7 @@ class ImplicitVolume(BaseImplicitGeometry):
         if self.cfg.normal_type is not None and self.cfg.normal_type not in NORMAL_TYPES:
             raise UserError(f"normal_type: unknown {self.cfg.normal_type}; supported are {', '.join(NORMAL_TYPES)}")
         self.density_activation = get_activation(self.cfg.density_activation)
+        self.hull = VisualHull() if self.cfg.visual_hull else None
         self.encoding = get_encoding(self.cfg.n_input_dims, self.cfg.pos_encoding_config)
         self.density_network = self._network(1)
         if self.cfg.n_feature_dims > 0:
@@ -109,7 +113,8 @@ class ImplicitVolume(BaseImplicitGeometry):
 
     def _density(self, encoded: Tensor, points: Tensor) -> Float[Tensor, "*point 1"]:
         raw = self.density_network(encoded).view(*points.shape[:-1], 1)
-        return self.density_activation(raw + self._density_bias(points))
+        density = self.density_activation(raw + self._density_bias(points))
+        return density if self.hull is None else density * self.hull(points)
 
     def _features(self, encoded: Tensor, points: Tensor) -> Float[Tensor, "*point feature"]:
         return self.feature_network(encoded).view(*points.shape[:-1], self.cfg.n_feature_dims)
