@@ -1,0 +1,97 @@
+"""Generated objects as GLB files, and the sample pictures with their true meshes.
+
+    python scripts/make_objects.py OUT_DIR --count 100 --split test      # <split>-<index>.glb, y up
+    python scripts/make_objects.py --sample cat cat.glb                  # the true mesh of load/images/cat.png
+    python scripts/make_objects.py --sample cat cat.png                  # that picture itself
+
+Vertex colours are stored as they are shown, without conversion to linear light.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import torch
+import trimesh
+from cascade_zero123.objects import family_names, make_object, object_seed
+from cascade_zero123.objects.samples import SAMPLES, make_sample
+from PIL import Image
+from tqdm import tqdm
+
+from threestudio.cameras import gltf_from_world, orbit
+from threestudio.errors import UserError, nearest_name
+from threestudio.models.mesh_renderer import render_mesh
+
+PICTURE_SIZE = 512
+PICTURE_ELEVATION_DEG = 10.0
+PICTURE_AZIMUTH_DEG = 20.0
+PICTURE_DISTANCE = 3.8
+PICTURE_FOVY_DEG = 20.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        write_sample(options.sample, options.out) if options.sample else write_objects(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder; with --sample a .glb or .png file")
+    parser.add_argument("--count", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0, help="index of the first object within its split")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="train")
+    parser.add_argument("--family", help="make only this kind, e.g. teapot")
+    parser.add_argument("--detail", type=float, default=1.5, help="fineness of the meshes")
+    parser.add_argument("--sample", choices=sorted(SAMPLES), help="one of the sample pictures' objects")
+    return parser
+
+
+def write_objects(options: argparse.Namespace) -> None:
+    if options.family is not None and options.family not in family_names():
+        raise UserError(f'no object family "{options.family}"; {nearest_name(options.family, family_names(), chr(34))}')
+    options.out.mkdir(parents=True, exist_ok=True)
+    for index in tqdm(range(options.seed, options.seed + options.count), unit="object"):
+        mesh = make_object(object_seed(options.split, index), options.family, options.detail)
+        write_atomically(options.out / f"{options.split}-{index:06d}.glb", glb(mesh))
+
+
+def write_sample(name: str, path: Path) -> None:
+    if path.suffix not in (".glb", ".png"):
+        raise UserError(f"{path}: --sample writes a mesh (.glb) or a picture (.png), not {path.suffix or 'a folder'}")
+    mesh = make_sample(name)
+    if path.suffix == ".glb":
+        write_atomically(path, glb(mesh))
+        return
+    unfinished = path.with_name(f".{path.name}.partial")
+    sample_picture(mesh).save(unfinished, format="PNG", optimize=True)
+    os.replace(unfinished, path)
+
+
+def sample_picture(mesh: trimesh.Trimesh) -> Image.Image:
+    """The object from the front, a little from the side and from above, softly lit."""
+    angles = torch.tensor([[PICTURE_ELEVATION_DEG], [PICTURE_AZIMUTH_DEG], [PICTURE_DISTANCE]])
+    size = PICTURE_SIZE
+    return Image.fromarray(render_mesh(mesh, orbit(*angles), PICTURE_FOVY_DEG, size, size, 3, "diffuse")[0])
+
+
+def glb(mesh: trimesh.Trimesh) -> bytes:
+    turned = mesh.copy()
+    turned.vertices = gltf_from_world(torch.as_tensor(mesh.vertices.copy())).numpy()
+    return turned.export(file_type="glb")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.partial")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
