@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from .shapes import Part
+from .shapes import Part, Vector
 
 Colour = ndarray
 Pattern = Callable[[ndarray, ndarray], ndarray]
@@ -39,7 +39,7 @@ def hsv(hue: float, saturation: float, value: float) -> Colour:
     return np.array(colorsys.hsv_to_rgb(hue % 1.0, float(np.clip(saturation, 0, 1)), float(np.clip(value, 0, 1))))
 
 
-def near(rng: np.random.Generator, colours: Sequence[Sequence[float]], spread: float = 0.05) -> Colour:
+def near(rng: np.random.Generator, colours: Sequence[Vector], spread: float = 0.05) -> Colour:
     """One of the colours, slightly off."""
     return np.clip(np.array(colours[rng.integers(len(colours))]) + rng.normal(0, spread, 3), 0.02, 0.98)
 
@@ -111,7 +111,7 @@ def countershade(rng: np.random.Generator, back: Colour, belly: Colour, height: 
 
 
 def stripes(
-    rng: np.random.Generator, colours: Sequence[Colour], direction: Sequence[float], count: float, wobble: float = 0.0
+    rng: np.random.Generator, colours: Sequence[Colour], direction: Vector, count: float, wobble: float = 0.0
 ) -> Pattern:
     """Bands of the colours in turn across a direction of the unit box."""
     table, phase, wave = np.array(colours), rng.uniform(), waves(rng, 1.2)

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import shapes
 from .patterns import Colour
-from .shapes import Part, Vector
+from .shapes import Part, Vector, Vectors
 
 T = TypeVar("T")
 
@@ -44,15 +44,15 @@ class Sculptor:
     def box(self, centre: Vector, size: Vector, cells: int = 3, taper: float = 1.0) -> Part:
         return shapes.box(size, self.cells(cells), taper).moved(centre)
 
-    def lathe(self, profile: Sequence[Vector], rows: int = 24, columns: int = 24, smooth: bool = True) -> Part:
+    def lathe(self, profile: Vectors, rows: int = 24, columns: int = 24, smooth: bool = True) -> Part:
         """Revolution about z of (radius, z) knots, through a smooth curve or with corners at the knots."""
         resample = shapes.spline if smooth else shapes.polyline
         return shapes.lathe(resample(np.asarray(profile, float), self.cells(rows)), self.cells(columns))
 
     def tube(
         self,
-        path: Sequence[Vector],
-        radii: Sequence[Vector] | Sequence[float] | float,
+        path: Vectors,
+        radii: Vectors | Vector | float,
         rows: int = 12,
         columns: int = 10,
         roundness: float = 1.0,

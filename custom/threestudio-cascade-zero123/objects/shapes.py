@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 Vector = Sequence[float] | ndarray
+Vectors = Sequence[Sequence[float] | ndarray] | ndarray
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from cascade_zero123.objects import make_object, object_seed
+from PIL import Image
+from script_loading import load_script
+
+make_objects = load_script("make_objects")
+
+
+def test_objects_are_written_y_up_with_their_colours(tmp_path):
+    assert make_objects.main([str(tmp_path), "--count", "2", "--seed", "5", "--split", "test", "--detail", "1"]) == 0
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == ["test-000005.glb", "test-000006.glb"]
+    written = trimesh.load_mesh(tmp_path / "test-000005.glb", process=False)
+    truth = make_object(object_seed("test", 5))
+    # glTF's x, y, z are the world's y, z, x.
+    np.testing.assert_allclose(written.vertices, np.asarray(truth.vertices)[:, [1, 2, 0]], atol=1e-5)
+    np.testing.assert_array_equal(written.visual.vertex_colors, truth.visual.vertex_colors)
+
+
+def test_an_unknown_family_is_named_with_the_nearest(tmp_path, capsys):
+    assert make_objects.main([str(tmp_path), "--family", "teapots"]) == 2
+    assert capsys.readouterr().err == 'error: no object family "teapots"; did you mean "teapot"?\n'
+
+
+def test_a_sample_of_another_kind_of_file_is_refused(tmp_path, capsys):
+    assert make_objects.main([str(tmp_path / "cat.stl"), "--sample", "cat"]) == 2
+    assert "(.glb) or a picture (.png), not .stl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["cat", "teapot", "bird"])
+def test_the_sample_pictures_are_those_of_their_objects(name, tmp_path):
+    committed = Path(__file__).parents[2] / "load" / "images" / f"{name}.png"
+    made = tmp_path / f"{name}.png"
+    assert make_objects.main([str(made), "--sample", name]) == 0
+    first, second = (np.asarray(Image.open(path)).astype(int) for path in (committed, made))
+    assert first.shape == (512, 512, 4)
+    # The last bit of a sine may differ between machines, which can move an edge of a pattern by a pixel.
+    assert (np.abs(first - second).max(axis=-1) > 8).mean() < 0.002
