@@ -1,4 +1,5 @@
 import torch
+
 from threestudio import cameras
 from threestudio.models.geometry.visual_hull import VisualHull
 

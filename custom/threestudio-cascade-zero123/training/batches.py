@@ -28,7 +28,8 @@ class RenderedViewsConfig:
     prompt_bank: str = ""  # folder of what Base samples, instead of true views (Refiner training)
     context_dropout: float = 0.3  # of each self-prompted view and the coarse target
     source_first_probability: float = 0.7  # that the source is view 0
-    zoom_range: tuple[float, float] = (0.85, 1.15)
+    object_ratio: float = 0.75  # larger side of the object's box in the source, over the image side
+    zoom_range: tuple[float, float] = (0.8, 1.3)  # how far views are scaled to reach it; more would crop side views
     val_objects: int = 192
     val_batch_size: int = 32
 
@@ -69,7 +70,7 @@ class TrainingViews(IterableDataset):
     ) -> dict[str, Tensor]:
         pose = self.views.pose(objects, columns)
         azimuth_deg = pose.azimuth_deg.view(columns.shape)
-        rgba, azimuth_deg = augment(rgba, azimuth_deg, tuple(self.cfg.zoom_range), generator)
+        rgba, azimuth_deg = augment(rgba, azimuth_deg, self.cfg.object_ratio, tuple(self.cfg.zoom_range), generator)
         return {
             "images": on_white(rgba),
             "elevation_deg": pose.elevation_deg.view(columns.shape),

@@ -17,6 +17,7 @@ from ..errors import UserError
 from ..zero123.pose import Pose, pose_from_world_to_camera
 
 NEARBY_VIEWS = (1, 2, 3)
+RATIO_JITTER = 0.08  # of the object's size in the source
 
 
 class PackedViews:
@@ -75,13 +76,15 @@ def _move_to_front(order: Int[Tensor, "b view"], value: Int[Tensor, "b 1"], wher
 def augment(
     rgba: Float[Tensor, "b k 4 h w"],
     azimuth_deg: Float[Tensor, "b k"],
+    object_ratio: float,
     zoom_range: tuple[float, float],
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, "b k 4 h w"], Float[Tensor, "b k"]]:
     """The same mirror image, channel permutation and zoom for all views of an object.
 
     A mirrored object seen from the mirrored azimuth is the mirrored picture; a zoom is a scaled object, up to the weak
-    perspective of a 20 degree field of view.
+    perspective of a 20 degree field of view. The zoom brings the object in the source (the first view) to about
+    `object_ratio`, as pictures are prepared, as far as `zoom_range` lets it.
     """
     draw = torch.rand(len(rgba), 6, generator=generator)
     mirrored, permuted = draw[:, 0] < 0.5, draw[:, 1] < 0.5
@@ -90,8 +93,20 @@ def augment(
     permutation = torch.where(permuted[:, None], draw[:, 2:5].argsort(dim=1), torch.arange(3))
     channels = torch.cat([permutation, torch.full((len(rgba), 1), 3)], dim=1)
     rgba = rgba.gather(2, channels[:, None, :, None, None].expand_as(rgba))
-    low, high = zoom_range
-    return zoom(rgba, low + (high - low) * draw[:, 5]), azimuth_deg
+    wanted = object_ratio * (1.0 + RATIO_JITTER * (2.0 * draw[:, 5] - 1.0))
+    return zoom(rgba, (wanted / extent(rgba[:, 0, 3])).clamp(*zoom_range)), azimuth_deg
+
+
+def extent(alpha: Float[Tensor, "b h w"]) -> Float[Tensor, "b"]:
+    """Larger side of the object's box over the image side; 1 where there is no object."""
+    inside = alpha > 0.5
+    sides = []
+    for axis, length in ((1, alpha.shape[2]), (2, alpha.shape[1])):
+        along = inside.any(dim=axis).float()
+        first = along.argmax(dim=1)
+        last = length - 1 - along.flip(1).argmax(dim=1)
+        sides.append((last - first + 1).float() / length)
+    return torch.stack(sides).amax(dim=0)
 
 
 def zoom(rgba: Float[Tensor, "b k 4 h w"], factor: Float[Tensor, "b"]) -> Float[Tensor, "b k 4 h w"]:

@@ -5,7 +5,7 @@ from cascade_zero123.errors import UserError
 from cascade_zero123.seeding import draw_generator
 from cascade_zero123.training.batches import RefinerViews, RenderedViewsConfig, TrainingViews
 from cascade_zero123.training.prompt_bank import PromptBank
-from cascade_zero123.training.rendered_views import PackedViews, augment, draw_views, on_white
+from cascade_zero123.training.rendered_views import PackedViews, augment, draw_views, extent, on_white
 
 from threestudio.cameras import orbit
 
@@ -38,7 +38,7 @@ def test_every_view_can_be_the_target():
 def test_a_mirrored_object_is_seen_from_the_mirrored_azimuth():
     rgba = torch.rand(64, 2, 4, 8, 8)
     azimuth_deg = torch.full((64, 2), 30.0)
-    views, azimuths = augment(rgba, azimuth_deg, (1.0, 1.0), draw_generator(0, "test", 0))
+    views, azimuths = augment(rgba, azimuth_deg, 0.75, (1.0, 1.0), draw_generator(0, "test", 0))
     mirrored = azimuths[:, 0] < 0
     assert 10 < mirrored.sum() < 54
     alpha = torch.where(mirrored[:, None, None, None], rgba.flip(-1)[:, :, 3], rgba[:, :, 3])
@@ -48,9 +48,18 @@ def test_a_mirrored_object_is_seen_from_the_mirrored_azimuth():
 def test_zooming_out_shows_white_around_the_object():
     rgba = torch.zeros(1, 1, 4, 16, 16)
     rgba[:, :, 3] = 1.0
-    views, _ = augment(rgba, torch.zeros(1, 1), (0.5, 0.5), draw_generator(0, "test", 0))
+    views, _ = augment(rgba, torch.zeros(1, 1), 0.5, (0.1, 1.0), draw_generator(0, "test", 0))
     image = on_white(views)[0, 0]
+    assert 0.45 <= extent(views[:, 0, 3]).item() <= 0.6
     assert torch.all(image[:, 0] == 1.0) and torch.all(image[:, 7:9, 7:9] == 0.0)
+
+
+def test_the_source_is_scaled_to_the_ratio_that_pictures_are_prepared_at():
+    rgba = torch.zeros(32, 2, 4, 64, 64)
+    rgba[:, 0, 3, 20:60, 25:35] = 1.0  # 40 of 64 pixels high
+    views, _ = augment(rgba, torch.zeros(32, 2), 0.75, (0.8, 1.3), draw_generator(0, "test", 0))
+    sizes = extent(views[:, 0, 3])
+    assert torch.all((sizes - 0.75).abs() <= 0.08)
 
 
 def test_batches_go_on_where_they_stopped(packed):
