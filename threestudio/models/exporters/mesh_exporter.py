@@ -92,7 +92,7 @@ class MeshExporter(Exporter):
         self, surface: Mesh, positions: Float[np.ndarray, "point 3"], normals: Float[np.ndarray, "point 3"]
     ) -> Float[np.ndarray, "point 3"] | None:
         """RGB in [0, 1] at points of the surface: the field's, and the picture's where it shows them."""
-        albedo = field_albedo(self.geometry, self.material, positions)
+        albedo = field_albedo(self.geometry, self.material, positions, normals)
         if albedo is None:
             threestudio.warn("the material exports no albedo: the mesh has no colours")
         elif self.reference is not None and self.cfg.project_image:
