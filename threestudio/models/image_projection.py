@@ -17,8 +17,8 @@ from scipy import ndimage
 from threestudio import cameras
 from threestudio.models.mesh import Mesh
 
-FADE_COSINES = (0.25, 0.6)  # between normal and view: no picture below the first, picture alone above the second
-OUTLINE_MARGINS = (0.008, 0.03)  # the same for the distance to an outline, as fractions of the picture's height
+FADE_COSINES = (0.1, 0.35)  # between normal and view: no picture below the first, picture alone above the second
+OUTLINE_MARGINS = (0.005, 0.018)  # the same for the distance to an outline, as fractions of the picture's height
 DEPTH_JUMP = 0.04  # neighbouring pixels this far apart, as a fraction of the object, belong to different parts
 VISIBLE_WITHIN = 0.004  # how far behind the first hit a point still counts as seen, as a fraction of the object
 DEPTH_MAP_HEIGHT = 256
