@@ -9,7 +9,6 @@ Renderings are [view h w 3] in [0, 1] on white. Timesteps and noise depend on (s
 repeats an uninterrupted one. With `prompt_views: []` this is plain Zero-1-to-3.
 """
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,21 +20,23 @@ from tqdm import tqdm
 
 import threestudio
 from threestudio.utils.base import BaseObject
-from threestudio.utils.misc import C, cleanup
+from threestudio.utils.misc import C, cleanup, get_rank
 
 from .cascade.cache import ViewCache, weights_fingerprint
 from .cascade.context import Cascade, joined
 from .cascade.prompt_views import NEARBY_DEG, PromptViews, Sampling, prompt_views
-from .cascade.source import centred, object_ratio, on_white, read_rgba
+from .cascade.source import as_model_sees, centred, object_ratio, read_rgba
 from .errors import UserError
-from .evaluation import pictures_of_step
 from .sds import WEIGHTINGS, loss_with_gradient, sds_gradient
+from .seeding import draw_generator
+from .step_pictures import pictures_of_step
 from .zero123.model import Context, Zero123
 from .zero123.pose import Pose
 from .zero123.sampler import guided_output, noise_like_latents, predict_in_one_step, x0_and_epsilon
 from .zero123.weights import load_zero123, weights_files
 
 ONE_STEP_BATCH = 32  # network passes at once
+MOST_STEPS = 1000  # of DDIM: as many as there are timesteps
 
 
 @threestudio.register("cascade-zero123-guidance")
@@ -80,6 +81,8 @@ class CascadeZero123Guidance(BaseObject):
         self.offsets_deg = [_offset(offset) for offset in self.cfg.prompt_views]
         if self.cfg.weighting not in WEIGHTINGS:
             raise UserError(f'guidance.weighting "{self.cfg.weighting}"; known are {", ".join(WEIGHTINGS)}')
+        if not 1 <= self.cfg.prompt_steps <= MOST_STEPS:
+            raise UserError(f"guidance.prompt_steps: {self.cfg.prompt_steps} is not within 1 and {MOST_STEPS}")
         threestudio.info(f"Loading Zero-1-to-3 weights: {self.refiner_path}")
         self.half = self.cfg.half_precision_weights and self.device.type == "cuda"
         self.refiner = self._load(self.refiner_path)
@@ -101,7 +104,7 @@ class CascadeZero123Guidance(BaseObject):
 
     def set_source(self, rgba: Float[Tensor, "h w 4"]) -> None:
         """The prepared picture (centred, straight alpha, in [0, 1]); makes the prompt views, or finds them cached."""
-        source = on_white(rgba.float().to(self.device), self.refiner.settings.image_size)
+        source = as_model_sees(rgba.float().to(self.device), self.refiner.settings.image_size)
         with self._precision():
             self.prompts = self._prompt_views(source)
             cleanup()
@@ -170,8 +173,7 @@ class CascadeZero123Guidance(BaseObject):
 
     def draw(self, latents: Float[Tensor, "view c h w"]) -> tuple[Int[Tensor, "view"], Float[Tensor, "view c h w"]]:
         """This step's timesteps, uniform in [min_step, max_step], and noise."""
-        digest = hashlib.sha256(f"{self.cfg.seed}/sds/{self.step}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+        generator = draw_generator(self.cfg.seed, "sds", self.step, get_rank())
         upper = max(self.max_step, self.min_step) + 1
         timestep = torch.randint(self.min_step, upper, (len(latents),), generator=generator)
         noise = torch.randn(latents.shape, generator=generator)

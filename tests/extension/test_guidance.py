@@ -175,8 +175,9 @@ def test_a_host_that_hands_no_picture_over_has_it_read_and_centred(make, cascade
         ({"weighting": "snr"}, 'guidance.weighting "snr"'),
         ({"refiner": {"weights": "/nowhere"}}, "/nowhere: no such folder"),
         ({"prompt_views": [[45.0]]}, "guidance.prompt_views"),
+        ({"prompt_steps": 0}, "guidance.prompt_steps: 0 is not within 1 and 1000"),
     ],
-    ids=["no weights", "unknown key", "weighting", "no folder", "half an offset"],
+    ids=["no weights", "unknown key", "weighting", "no folder", "half an offset", "no steps"],
 )
 def test_wrong_settings_are_named(make, changes, message):
     with pytest.raises(UserError, match=message):

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from cascade_zero123.cascade.source import centred, object_ratio, on_white, read_rgba
+from cascade_zero123.cascade.source import as_model_sees, centred, object_ratio, read_rgba
 from cascade_zero123.errors import UserError
 from PIL import Image
 
@@ -21,7 +21,7 @@ def test_the_object_comes_to_the_middle_at_the_ratio_unstretched():
 
 
 def test_what_is_transparent_becomes_white():
-    image = on_white(rectangle(), 10)
+    image = as_model_sees(rectangle(), 10)
     assert image.shape == (1, 3, 10, 10)
     torch.testing.assert_close(image[0, :, -1, -1], torch.ones(3))
 

@@ -40,7 +40,10 @@ class PromptViews:
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{index}_{label.replace(' ', '_')}.png" for index, label in enumerate(self.labels)]
         for path, image in zip(paths, eight_bit(self.images), strict=True):
-            Image.fromarray(image.permute(1, 2, 0).cpu().numpy()).save(path)
+            # An export reads them back: none may be half written.
+            unfinished = path.with_name(f".{path.name}.part")
+            Image.fromarray(image.permute(1, 2, 0).cpu().numpy()).save(unfinished, format="PNG")
+            unfinished.replace(path)
         return paths
 
 

@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from ..errors import UserError
+from ..zero123.white import on_white
 
 
 def read_rgba(path: str | Path) -> Float[Tensor, "h w 4"]:
@@ -41,12 +42,10 @@ def centred(rgba: Float[Tensor, "h w 4"], ratio: float) -> Float[Tensor, "side s
     return square
 
 
-def on_white(rgba: Float[Tensor, "h w 4"], size: int) -> Float[Tensor, "1 3 size size"]:
+def as_model_sees(rgba: Float[Tensor, "h w 4"], size: int) -> Float[Tensor, "1 3 size size"]:
     """Composited on white, resized with anti-aliasing; in [0, 1]."""
-    alpha = rgba[..., 3:]
-    rgb = rgba[..., :3] * alpha + (1 - alpha)
-    resized = F.interpolate(rgb.permute(2, 0, 1)[None], (size, size), mode="bilinear", antialias=True)
-    return resized.clamp(0, 1)
+    rgb = on_white(rgba.permute(2, 0, 1)[None])
+    return F.interpolate(rgb, (size, size), mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def _box(rgba: Float[Tensor, "h w 4"]) -> tuple[int, int, int, int]:

@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from ..seeding import draw_generator
+from ..zero123.white import on_white
 from .prompt_bank import PromptBank
-from .rendered_views import NEARBY_VIEWS, PackedViews, augment, draw_views, on_white
+from .rendered_views import NEARBY_VIEWS, PackedViews, augment, draw_views
 
 
 @dataclass

@@ -12,9 +12,10 @@ import threestudio
 from threestudio.utils.config import parse_structured
 
 from ..zero123.pose import Pose
+from ..zero123.white import on_white
 from .batches import RefinerViews, RenderedViewsConfig, TrainingViews
 from .prompt_bank import PromptBank
-from .rendered_views import NEARBY_VIEWS, PackedViews, on_white
+from .rendered_views import NEARBY_VIEWS, PackedViews
 
 
 class ValidationViews(Dataset):

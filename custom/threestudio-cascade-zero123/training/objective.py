@@ -24,32 +24,18 @@ def draw_timesteps(
     return torch.where(last, num_train_timesteps - 1, timesteps)
 
 
-def add_noise(
-    latents: Float[Tensor, "view c h w"],
-    noise: Float[Tensor, "view c h w"],
-    alpha_bar: Float[Tensor, "view"],
-) -> Float[Tensor, "view c h w"]:
-    """`sqrt(alpha_bar) x + sqrt(1 - alpha_bar) eps`."""
-    alpha_bar = alpha_bar[:, None, None, None]
-    return alpha_bar.sqrt() * latents + (1.0 - alpha_bar).sqrt() * noise
-
-
 def prediction_target(
+    scheduler: DDIMScheduler,
     latents: Float[Tensor, "view c h w"],
     noise: Float[Tensor, "view c h w"],
-    alpha_bar: Float[Tensor, "view"],
-    prediction_type: str,
+    timesteps: Int[Tensor, "view"],
 ) -> Float[Tensor, "view c h w"]:
-    """What the network is asked for: the noise, or `v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x`."""
-    if prediction_type == "epsilon":
+    """What the network is asked for, by the scheduler's prediction type."""
+    if scheduler.config.prediction_type == "epsilon":
         return noise
-    alpha_bar = alpha_bar[:, None, None, None]
-    return alpha_bar.sqrt() * noise - (1.0 - alpha_bar).sqrt() * latents
-
-
-def alphas_bar(scheduler: DDIMScheduler, timesteps: Int[Tensor, "view"]) -> Float[Tensor, "view"]:
-    """The scheduler's cumulative product at the given timesteps, on their device."""
-    return scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
+    if scheduler.config.prediction_type == "v_prediction":
+        return scheduler.get_velocity(latents, noise, timesteps)
+    return latents
 
 
 def draw_condition_dropout(

@@ -18,7 +18,8 @@ from ..seeding import draw_generator
 from ..zero123.model import Zero123
 from ..zero123.pose import Pose, pose_token
 from ..zero123.sampler import sample_ddim
-from .rendered_views import NEARBY_VIEWS, PackedViews, on_white
+from ..zero123.white import on_white
+from .rendered_views import NEARBY_VIEWS, PackedViews
 
 FILES = ("prompts.npy", "coarse.npy", "coarse_views.npy")
 

@@ -5,6 +5,7 @@ Packed layout (`scripts/render_views.py --packed`): `images.npy` uint8 [object v
 view and views 1 to 3 lie at the paper's nearby poses relative to it.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +14,22 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..cascade.prompt_views import NEARBY_DEG
 from ..errors import UserError
 from ..zero123.pose import Pose, pose_from_world_to_camera
 
-NEARBY_VIEWS = (1, 2, 3)
+NEARBY_VIEWS = tuple(range(1, 1 + len(NEARBY_DEG)))
 RATIO_JITTER = 0.08  # of the object's size in the source
 
 
 class PackedViews:
-    """The memory-mapped arrays; `batch` composites on white."""
+    """The memory-mapped arrays."""
 
     def __init__(self, folder: str) -> None:
         for name in ("images.npy", "cameras.npy"):
             if not (Path(folder) / name).exists():
                 raise UserError(f"{folder}: no {name}; make it with scripts/render_views.py --packed")
+        _refuse_unfinished_or_random(Path(folder))
         self.images = np.load(Path(folder) / "images.npy", mmap_mode="r")
         self.cameras = np.load(Path(folder) / "cameras.npy", mmap_mode="r")
 
@@ -46,6 +49,18 @@ class PackedViews:
         """Poses of `b * k` views, flattened."""
         cameras = torch.from_numpy(self.cameras[objects.numpy()[:, None], views.numpy()])
         return pose_from_world_to_camera(cameras.flatten(0, 1))
+
+
+def _refuse_unfinished_or_random(folder: Path) -> None:
+    """By what scripts/render_views.py leaves: done.npy until all is rendered, then meta.json."""
+    meta = folder / "meta.json"
+    if not meta.exists() and (folder / "done.npy").exists():
+        raise UserError(
+            f"{folder}: not all of it is rendered; run scripts/render_views.py again with the same arguments"
+        )
+    layout = json.loads(meta.read_text()).get("layout", "cascade") if meta.exists() else "cascade"
+    if layout != "cascade":
+        raise UserError(f"{folder}: views in layout {layout}; make them with scripts/render_views.py --layout cascade")
 
 
 def draw_views(
@@ -119,8 +134,3 @@ def zoom(rgba: Float[Tensor, "b k 4 h w"], factor: Float[Tensor, "b"]) -> Float[
     premultiplied = F.grid_sample(premultiplied, grid, align_corners=False).unflatten(0, rgba.shape[:2])
     alpha = premultiplied[:, :, 3:]
     return torch.cat([premultiplied[:, :, :3] / alpha.clamp_min(1e-4), alpha], dim=2)
-
-
-def on_white(rgba: Float[Tensor, "*view 4 h w"]) -> Float[Tensor, "*view 3 h w"]:
-    """Composites straight alpha on the white background that Zero-1-to-3 is trained on."""
-    return rgba[..., :3, :, :] * rgba[..., 3:, :, :] + 1.0 - rgba[..., 3:, :, :]

@@ -21,6 +21,7 @@ from torch import Tensor
 import threestudio
 from threestudio.systems.base import BaseSystem
 
+from ..metrics.psnr import psnr
 from ..seeding import draw_generator
 from ..zero123.architecture import Architecture, build_model
 from ..zero123.model import Context, Zero123
@@ -29,7 +30,7 @@ from ..zero123.pose import Pose, pose_token
 from ..zero123.sampler import noise_like_latents, predict_in_one_step
 from ..zero123.weights import load_zero123, save_zero123
 from .ema import update_ema, warmed_up_decay
-from .objective import add_noise, alphas_bar, draw_condition_dropout, draw_timesteps, prediction_target
+from .objective import draw_condition_dropout, draw_timesteps, prediction_target
 
 AUTOENCODER_IMAGES = 2000
 
@@ -135,10 +136,10 @@ class Zero123Training(BaseSystem):
             generator,
         ).to(latents.device)
         noise = torch.randn(latents.shape, generator=generator).to(latents.device)
-        alpha_bar = alphas_bar(self.noise_schedule, timesteps)
         context = self.drop_conditions(self.context(batch), generator)
-        predicted = self.model.predict(add_noise(latents, noise, alpha_bar), timesteps, context)
-        target = prediction_target(latents, noise, alpha_bar, self.noise_schedule.config.prediction_type)
+        noisy = self.noise_schedule.add_noise(latents, noise, timesteps)
+        predicted = self.model.predict(noisy, timesteps, context)
+        target = prediction_target(self.noise_schedule, latents, noise, timesteps)
         loss = F.mse_loss(predicted, target)
         self.log("train/loss", loss, prog_bar=True)
         return loss
@@ -156,16 +157,15 @@ class Zero123Training(BaseSystem):
             self.model = model
         noise = noise_like_latents(self.base, len(context.concat), seed=0, device=self.device)
         predicted = predict_in_one_step(self.base, context, noise)
-        error = (self.base.decode(predicted) - batch["images"][:, 1]).square().flatten(1).mean(1)
-        return -10.0 * error.log10()
+        return psnr(self.base.decode(predicted), batch["images"][:, 1])
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Without context, with true nearby views as context (the oracle), and copying the source."""
         alone = {key: value[:, :2] for key, value in batch.items()}
-        copied = (batch["images"][:, 0] - batch["images"][:, 1]).square().flatten(1).mean(1)
+        copied = psnr(batch["images"][:, 0], batch["images"][:, 1])
         self.log("val/psnr", self.one_step_psnr(alone).mean(), sync_dist=True)
         self.log("val/psnr_true_context", self.one_step_psnr(batch).mean(), sync_dist=True)
-        self.log("val/psnr_copied_source", -10.0 * copied.log10().mean(), sync_dist=True)
+        self.log("val/psnr_copied_source", copied.mean(), sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         metrics = {name: f"{float(v):.2f}" for name, v in self.trainer.callback_metrics.items() if "psnr" in name}

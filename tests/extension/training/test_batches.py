@@ -5,7 +5,8 @@ from cascade_zero123.errors import UserError
 from cascade_zero123.seeding import draw_generator
 from cascade_zero123.training.batches import RefinerViews, RenderedViewsConfig, TrainingViews
 from cascade_zero123.training.prompt_bank import PromptBank
-from cascade_zero123.training.rendered_views import PackedViews, augment, draw_views, extent, on_white
+from cascade_zero123.training.rendered_views import PackedViews, augment, draw_views, extent
+from cascade_zero123.zero123.white import on_white
 
 from threestudio.cameras import orbit
 
@@ -96,4 +97,14 @@ def test_the_coarse_target_stands_at_the_targets_own_pose(packed, tmp_path):
 
 def test_a_folder_without_views_is_refused_by_name(tmp_path):
     with pytest.raises(UserError, match=r"no images.npy; make it with scripts/render_views.py --packed"):
+        PackedViews(str(tmp_path))
+
+
+def test_views_half_rendered_or_of_another_layout_are_refused(packed, tmp_path):
+    (tmp_path / "meta.json").write_text('{"layout": "random"}')
+    with pytest.raises(UserError, match="views in layout random"):
+        PackedViews(str(tmp_path))
+    (tmp_path / "meta.json").unlink()
+    (tmp_path / "done.npy").touch()
+    with pytest.raises(UserError, match="not all of it is rendered"):
         PackedViews(str(tmp_path))

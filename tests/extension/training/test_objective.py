@@ -2,34 +2,28 @@ import pytest
 import torch
 from cascade_zero123.seeding import draw_generator
 from cascade_zero123.training.ema import update_ema, warmed_up_decay
-from cascade_zero123.training.objective import (
-    add_noise,
-    alphas_bar,
-    draw_condition_dropout,
-    draw_timesteps,
-    prediction_target,
-)
+from cascade_zero123.training.objective import draw_condition_dropout, draw_timesteps, prediction_target
+from cascade_zero123.zero123.sampler import x0_and_epsilon
 from diffusers import DDIMScheduler
 from torch import nn
 
 
-@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
-def test_targets_are_those_of_diffusers(prediction_type):
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction", "sample"])
+def test_a_network_that_meets_its_target_tells_the_sampler_the_clean_latents_and_the_noise(prediction_type):
     scheduler = DDIMScheduler(prediction_type=prediction_type)
-    latents, noise = torch.randn(2, 5, 4, 4, 4)
-    timesteps = torch.tensor([0, 10, 400, 800, 999])
-    alpha_bar = alphas_bar(scheduler, timesteps)
-    expected = noise if prediction_type == "epsilon" else scheduler.get_velocity(latents, noise, timesteps)
-    assert torch.allclose(prediction_target(latents, noise, alpha_bar, prediction_type), expected, atol=1e-6)
+    latents, noise = torch.randn(2, 4, 4, 4, 4)
+    timesteps = torch.tensor([10, 400, 600, 800])
     noisy = scheduler.add_noise(latents, noise, timesteps)
-    assert torch.allclose(add_noise(latents, noise, alpha_bar), noisy, atol=1e-6)
+    target = prediction_target(scheduler, latents, noise, timesteps)
+    x0, epsilon = x0_and_epsilon(target, noisy, scheduler.alphas_cumprod[timesteps], prediction_type)
+    assert torch.allclose(x0, latents, atol=1e-4)
+    assert torch.allclose(epsilon, noise, atol=1e-4)
 
 
 def test_at_zero_terminal_snr_v_is_minus_the_clean_latents():
     scheduler = DDIMScheduler(rescale_betas_zero_snr=True, prediction_type="v_prediction")
     latents, noise = torch.randn(2, 3, 4, 4, 4)
-    alpha_bar = alphas_bar(scheduler, torch.full((3,), 999))
-    assert torch.allclose(prediction_target(latents, noise, alpha_bar, "v_prediction"), -latents)
+    assert torch.allclose(prediction_target(scheduler, latents, noise, torch.full((3,), 999)), -latents)
 
 
 def test_timesteps_follow_the_power_law_and_the_share_of_the_last():
