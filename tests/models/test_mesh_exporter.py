@@ -114,9 +114,8 @@ def test_upstreams_obj_format_has_colours_at_the_vertices():
     mesh = output.params["mesh"]
     assert isinstance(mesh, Mesh)
     expected = position_color(torch.from_numpy(mesh.positions).float()).numpy()
-    assert np.allclose(mesh.colors, expected, atol=0.03), (
-        "one step of the layer that is seen changes the position so much"
-    )
+    # One sample of the layer that is seen: 0.02 deep, and the colour changes by at most 3.15 over a unit length.
+    assert np.abs(mesh.colors - expected).max() < 0.02 * 3.15 + 0.01
 
 
 def test_a_material_without_albedo_gives_a_mesh_without_texture():
