@@ -86,6 +86,8 @@ class CascadeZero123Guidance(BaseObject):
         threestudio.info(f"Loading Zero-1-to-3 weights: {self.refiner_path}")
         self.half = self.cfg.half_precision_weights and self.device.type == "cuda"
         self.refiner = self._load(self.refiner_path)
+        if self.refiner.settings.notice:
+            threestudio.info(self.refiner.settings.notice)
         self.scheduler = self.refiner.scheduler()
         self.alphas_bar = self.scheduler.alphas_cumprod.to(self.device)
         self.source_pose = self._pose(

@@ -33,6 +33,7 @@ class Settings:
     object_ratio: float = 0.75  # larger side of the object's box over the image side
     cond_elevation_deg: float = 0.0  # typical elevation of a source view
     pose_token: str = "zero123"
+    notice: str = ""  # what the console tells whoever uses these weights
 
 
 @dataclass
