@@ -9,36 +9,34 @@ views as prompts, which tells whether the context is read at all.
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from cascade_zero123.cascade.context import transitions
+from cascade_zero123.cascade.context import Cascade, joined
 from cascade_zero123.errors import UserError
+from cascade_zero123.metrics.psnr import psnr
 from cascade_zero123.seeding import draw_generator
-from cascade_zero123.training.rendered_views import NEARBY_VIEWS, PackedViews, on_white
+from cascade_zero123.training.rendered_views import NEARBY_VIEWS, PackedViews
 from cascade_zero123.zero123.model import Context, Zero123
 from cascade_zero123.zero123.pose import Pose
 from cascade_zero123.zero123.sampler import predict_in_one_step, sample_ddim
 from cascade_zero123.zero123.weights import load_zero123
+from cascade_zero123.zero123.white import on_white
+from evaluation.summary import bootstrap_interval
 from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-BOOTSTRAPS = 2000
+from threestudio.utils.atomic import atomic_path
+
 Views = Float[Tensor, "view 3 h w"]
 
 
-def psnr(images: Views, truth: Views) -> Float[Tensor, "view"]:
-    """In dB, images in [0, 1]."""
-    return -10.0 * (images - truth).square().flatten(1).mean(1).log10()
-
-
-def context(model: Zero123, images: Views, poses: Pose, target: Pose) -> Context:
-    """One target; the first image is the source."""
-    embeddings = model.image_embedding(images).movedim(1, 0)
-    return model.context(embeddings, transitions(poses, target), model.source_latents(images[:1]))
+def context(model: Zero123, images: Views, poses: Pose, targets: Pose) -> Context:
+    """The first image is the source."""
+    return Cascade.of(model, images, poses).context(model, targets)
 
 
 class Methods:
@@ -55,14 +53,13 @@ class Methods:
         prompts = self.sample(self.base, source, source_pose, Pose(*(value[1:] for value in poses)), index)
         coarse = self.sample(self.base, source, source_pose, target, index)
         cascade = torch.cat([source, prompts])
-        with_coarse = Pose(*(torch.cat(values) for values in zip(poses, target, strict=True)))
         contexts: dict[str, tuple[Zero123, Context]] = {
             "Base": (self.base, context(self.base, source, source_pose, target)),
             "Refiner, source alone": (self.refiner, context(self.refiner, source, source_pose, target)),
             "Refiner, prompts": (self.refiner, context(self.refiner, cascade, poses, target)),
             "Refiner, prompts and coarse target": (
                 self.refiner,
-                context(self.refiner, torch.cat([cascade, coarse]), with_coarse, target),
+                context(self.refiner, torch.cat([cascade, coarse]), joined(poses, target), target),
             ),
             "Refiner, true views (oracle)": (self.refiner, context(self.refiner, images, poses, target)),
         }
@@ -74,14 +71,9 @@ class Methods:
         return views
 
     def sample(self, model: Zero123, source: Views, source_pose: Pose, targets: Pose, index: int) -> Views:
-        count = len(targets.distance)
-        seen = model.context(
-            model.image_embedding(source).expand(count, -1, -1),
-            transitions(source_pose, targets),
-            model.source_latents(source).expand(count, -1, -1, -1),
-        )
+        seen = context(model, source, source_pose, targets)
         generator = draw_generator(self.args.seed, "prompts", index)
-        noise = torch.randn((count, *model.latent_shape), generator=generator)
+        noise = torch.randn((len(targets.distance), *model.latent_shape), generator=generator)
         return model.decode(sample_ddim(model, seen, noise, self.args.steps, self.args.scale))
 
 
@@ -96,18 +88,11 @@ def objects(views: PackedViews, count: int, seed: int) -> Iterator[tuple[int, Vi
         yield index, images[:-1], Pose(*(v[:-1] for v in pose)), images[-1:], Pose(*(v[-1:] for v in pose))
 
 
-def interval(values: np.ndarray, seed: int) -> tuple[float, float, float]:
-    """Mean and 95 % bootstrap interval over objects."""
-    draws = np.random.default_rng(seed).integers(len(values), size=(BOOTSTRAPS, len(values)))
-    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
-    return float(values.mean()), float(low), float(high)
-
-
-def table(scores: dict[str, list[float]], measure: Callable[[np.ndarray], tuple[float, float, float]]) -> str:
+def table(scores: dict[str, list[float]], seed: int) -> str:
     rows = ["| novel view | PSNR, dB | 95 % interval |", "|---|---|---|"]
     for name, values in scores.items():
-        mean, low, high = measure(np.asarray(values))
-        rows.append(f"| {name} | {mean:.2f} | {low:.2f} to {high:.2f} |")
+        low, high = bootstrap_interval(np.asarray(values), seed)
+        rows.append(f"| {name} | {np.mean(values):.2f} | {low:.2f} to {high:.2f} |")
     return "\n".join(rows) + "\n"
 
 
@@ -120,10 +105,11 @@ def main(args: argparse.Namespace) -> None:
     for index, images, poses, truth, target in tqdm(objects(views, count, args.seed), total=count):
         for name, view in methods(images, poses, target, index).items():
             scores.setdefault(name, []).append(float(psnr(view, truth)))
-    text = table(scores, lambda values: interval(values, args.seed))
+    text = table(scores, args.seed)
     print(text, end="")
     if args.out is not None:
-        args.out.write_text(text)
+        with atomic_path(args.out) as partial:
+            partial.write_text(text)
 
 
 if __name__ == "__main__":

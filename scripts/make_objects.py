@@ -8,7 +8,6 @@ Vertex colours are stored as they are shown, without conversion to linear light.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from threestudio.cameras import gltf_from_world, orbit
 from threestudio.errors import UserError, nearest_name
 from threestudio.models.mesh_renderer import render_mesh
+from threestudio.utils.atomic import atomic_path
 
 PICTURE_SIZE = 512
 PICTURE_ELEVATION_DEG = 10.0
@@ -58,7 +58,7 @@ def write_objects(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     for index in tqdm(range(options.seed, options.seed + options.count), unit="object"):
         mesh = make_object(object_seed(options.split, index), options.family, options.detail)
-        write_atomically(options.out / f"{options.split}-{index:06d}.glb", glb(mesh))
+        write_glb(options.out / f"{options.split}-{index:06d}.glb", mesh)
 
 
 def write_sample(name: str, path: Path) -> None:
@@ -66,11 +66,10 @@ def write_sample(name: str, path: Path) -> None:
         raise UserError(f"{path}: --sample writes a mesh (.glb) or a picture (.png), not {path.suffix or 'a folder'}")
     mesh = make_sample(name)
     if path.suffix == ".glb":
-        write_atomically(path, glb(mesh))
+        write_glb(path, mesh)
         return
-    unfinished = path.with_name(f".{path.name}.partial")
-    sample_picture(mesh).save(unfinished, format="PNG", optimize=True)
-    os.replace(unfinished, path)
+    with atomic_path(path) as partial:
+        sample_picture(mesh).save(partial, optimize=True)
 
 
 def sample_picture(mesh: trimesh.Trimesh) -> Image.Image:
@@ -80,17 +79,11 @@ def sample_picture(mesh: trimesh.Trimesh) -> Image.Image:
     return Image.fromarray(render_mesh(mesh, orbit(*angles), PICTURE_FOVY_DEG, size, size, 3, "diffuse")[0])
 
 
-def glb(mesh: trimesh.Trimesh) -> bytes:
+def write_glb(path: Path, mesh: trimesh.Trimesh) -> None:
     turned = mesh.copy()
     turned.vertices = gltf_from_world(torch.as_tensor(mesh.vertices.copy())).numpy()
-    return turned.export(file_type="glb")
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.partial")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    with atomic_path(path) as partial:
+        partial.write_bytes(turned.export(file_type="glb"))
 
 
 if __name__ == "__main__":

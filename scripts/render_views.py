@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import trimesh
+from cascade_zero123.cascade.prompt_views import NEARBY_DEG
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image
@@ -33,12 +34,11 @@ from tqdm import tqdm
 from threestudio.cameras import orbit, world_from_gltf
 from threestudio.errors import UserError
 from threestudio.models.mesh_renderer import render_mesh
+from threestudio.utils.atomic import atomic_path
 
 MESH_SUFFIXES = (".glb", ".gltf", ".obj")
 FRONT_HALF_WIDTH_DEG = 50.0
 SOURCE_ELEVATION_DEG = (-5.0, 25.0)
-# The paper's nearby poses (Sec. 4.2): azimuth and elevation relative to the source view.
-NEARBY_DEG = ((45.0, 0.0), (-45.0, 0.0), (0.0, 30.0))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -200,9 +200,8 @@ def render_generated(options: argparse.Namespace) -> int:
     families = dict(in_processes(partial(render_object, options=options), waiting, options.workers))
     settings = {key: getattr(options, key) for key in SETTINGS}
     meta = settings | {"objects": options.generate, "families": family_list(options, families)}
-    unfinished = out_dir / "meta.json.partial"
-    unfinished.write_text(json.dumps(meta, indent=1))
-    unfinished.rename(out_dir / "meta.json")
+    with atomic_path(out_dir / "meta.json") as unfinished:
+        unfinished.write_text(json.dumps(meta, indent=1))
     (out_dir / "done.npy").unlink()
     return 0
 

@@ -10,6 +10,8 @@ from functools import cached_property
 import numpy as np
 import torch
 import trimesh
+from cascade_zero123.metrics.psnr import psnr
+from cascade_zero123.zero123.white import on_white
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 from scipy.spatial import KDTree
@@ -23,7 +25,6 @@ SOURCE_ELEVATION_DEG, SOURCE_AZIMUTH_DEG, SOURCE_SIZE = 10.0, 0.0, 512
 NOVEL_AZIMUTHS_DEG, NOVEL_ELEVATIONS_DEG, NOVEL_SIZE = range(0, 360, 45), (0, 30), 128
 SURFACE_SAMPLES = 10_000
 ESCAPE_DIRECTIONS = 48
-LARGEST_PSNR = 100.0  # of equal pictures
 
 Views = UInt8[ndarray, "view h w 4"]
 
@@ -74,20 +75,15 @@ def score(mesh: trimesh.Trimesh, truth: Truth) -> dict[str, float]:
     """PSNR in dB on white and mask IoU, means over the novel views; Chamfer distance in world units."""
     views = novel_views(mesh)
     return {
-        "psnr": float(psnr(on_white(views), on_white(truth.views)).mean()),
+        "psnr": float(psnr(as_tensors(views), as_tensors(truth.views)).mean()),
         "mask_iou": float(mask_iou(views, truth.views).mean()),
         "chamfer": chamfer(mesh, truth.mesh),
     }
 
 
-def on_white(views: Views) -> Float[ndarray, "view h w 3"]:
-    rgba = views.astype(np.float64) / 255
-    return rgba[..., :3] * rgba[..., 3:] + 1 - rgba[..., 3:]
-
-
-def psnr(views: Float[ndarray, "view h w 3"], true_views: Float[ndarray, "view h w 3"]) -> Float[ndarray, "view"]:
-    mean_square = ((views - true_views) ** 2).mean(axis=(1, 2, 3))
-    return -10 * np.log10(np.maximum(mean_square, 10 ** (-LARGEST_PSNR / 10)))
+def as_tensors(views: Views) -> Float[Tensor, "view 3 h w"]:
+    """On white, in [0, 1]."""
+    return on_white(torch.from_numpy(views).movedim(-1, 1).double() / 255)
 
 
 def mask_iou(views: Views, true_views: Views) -> Float[ndarray, "view"]:
