@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import launch
 
@@ -187,6 +189,12 @@ def test_changed_settings_of_a_resumed_run_are_said(workplace, capsys):
         ("checkpoint.save_lst=3", "unknown key checkpoint.save_lst; did you mean save_last?"),
         ("system.optimizer.name=AdaW", 'system.optimizer.name: unknown "AdaW"; did you mean AdamW?'),
         ("exp_root_dir=cat.png", "cat.png: not a folder"),
+        ("trainer.precision=17", "trainer: "),
+        ("checkpoint.save_top_k=-2", "checkpoint: "),
+        ("seed=-1", "seed: -1 is not within 0 and"),
+        ("max_steps", "command line: unknown argument max_steps; settings are given as key=value"),
+        ("data=[1", "command line: "),
+        ("data=3", "data: "),
     ],
 )
 def test_wrong_input_ends_in_one_line_and_leaves_nothing(workplace, capsys, override, message):
@@ -194,6 +202,42 @@ def test_wrong_input_ends_in_one_line_and_leaves_nothing(workplace, capsys, over
     assert run(override) == 2
     assert message in only_error(capsys)
     assert sorted(path for path in workplace.rglob("*") if path.is_file()) == [p for p in before if p.is_file()]
+
+
+def write_pictures():
+    clear = np.zeros((64, 64, 4), np.uint8)
+    Image.fromarray(clear).save("clear.png")
+    Image.fromarray(clear[:1, :1]).save("dot.png")
+    busy = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    busy.save("busy.png")
+    Path("cut.png").write_bytes(Path("busy.png").read_bytes()[:2000])
+    Path("text.png").write_text("no picture")
+    Path("folder.png").mkdir()
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("dog.png", "dog.png: not found"),
+        ("folder.png", "folder.png: a folder"),
+        ("text.png", "text.png: not a picture"),
+        ("cut.png", "cut.png: truncated or damaged"),
+        ("clear.png", "clear.png: fully transparent"),
+        ("dot.png", "dot.png: the picture is 1 x 1 pixels"),
+        ("busy.png", "busy.png: opaque with a busy background"),
+    ],
+)
+def test_a_wrong_picture_ends_in_one_line_and_leaves_nothing(workplace, capsys, name, message):
+    write_pictures()
+    assert run("data_type=single-image-datamodule", f"data.image_path={name}") == 2
+    assert only_error(capsys).startswith(message)
+    assert not Path("outputs/toy/cat").exists()
+
+
+def test_weights_without_the_state_of_a_run_cannot_be_resumed(workplace, capsys):
+    torch.save({"state_dict": {"geometry.color": torch.zeros(3)}}, "weights.ckpt")
+    assert run("resume=weights.ckpt") == 2
+    assert only_error(capsys).startswith("weights.ckpt: weights without the state of a run (no epoch)")
 
 
 def test_a_folder_without_write_permission_is_refused_before_any_work(workplace, capsys, monkeypatch):

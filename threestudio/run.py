@@ -17,7 +17,13 @@ from threestudio.utils.checkpoint import load_checkpoint
 from threestudio.utils.config import load_config
 from threestudio.utils.interruption import Interrupted, Interruption
 from threestudio.utils.misc import get_rank, set_seed
-from threestudio.utils.resume import adopt_trial_folder, find_checkpoint, refuse_other_config, warn_of_other_settings
+from threestudio.utils.resume import (
+    adopt_trial_folder,
+    find_checkpoint,
+    refuse_other_config,
+    refuse_weights_alone,
+    warn_of_other_settings,
+)
 from threestudio.utils.trainer import build_trainer
 
 MODES = ("train", "validate", "test", "export")
@@ -30,8 +36,8 @@ def run(arguments: argparse.Namespace, overrides: list[str], interruption: Inter
     mode = next(mode for mode in MODES if getattr(arguments, mode))
     checkpoint = _resumed_checkpoint(cfg, mode)
     refuse_unwritable(Path(cfg.trial_dir))
-    pl.seed_everything(cfg.seed + get_rank(), workers=True)
     set_seed(cfg.seed)
+    pl.seed_everything(cfg.seed + get_rank(), workers=True)
 
     data = threestudio.find(cfg.data_type)(cfg.data)
     system = threestudio.find(cfg.system_type)(cfg.system, resumed=checkpoint is not None)
@@ -68,6 +74,7 @@ def _resumed_checkpoint(cfg: Any, mode: str) -> dict[str, Any] | None:
     path = find_checkpoint(cfg.resume)
     cfg.resume = str(path)
     checkpoint = load_checkpoint(path)
+    refuse_weights_alone(path, checkpoint, mode == "train")
     adopt_trial_folder(cfg, path)
     return checkpoint
 

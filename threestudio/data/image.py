@@ -153,7 +153,6 @@ class SingleImageDataModule(CameraDataModule):
 
     def save_input(self, folder: str | Path, model_size: int | None = None) -> None:
         """What the model will see: input.png as prepared, and input_<size>.png at the model's resolution."""
-        Path(folder).mkdir(parents=True, exist_ok=True)
         self.picture.save(Path(folder) / "input.png")
         if model_size is not None:
             self.picture.save(Path(folder) / f"input_{model_size}.png", model_size)

@@ -19,6 +19,7 @@ import threestudio
 from threestudio.data.cut_out import cut_out
 from threestudio.data.read_picture import read_picture
 from threestudio.errors import UserError
+from threestudio.utils.atomic import atomic_path
 
 LARGEST_SIDE = 1024
 SMALLEST_OBJECT = 16  # pixels, on its longer side
@@ -67,7 +68,8 @@ class Picture:
     def save(self, path: str | Path, size: int | None = None) -> None:
         """RGBA PNG, at the prepared size unless `size` says otherwise."""
         rgba = self.rgba if size is None else self.at(size, size).numpy()
-        Image.fromarray((rgba * 255).round().astype(np.uint8)).save(path)
+        with atomic_path(path) as partial:
+            Image.fromarray((rgba * 255).round().astype(np.uint8)).save(partial)
 
 
 def prepare_picture(

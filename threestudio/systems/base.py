@@ -253,7 +253,7 @@ class BaseLift3DSystem(BaseSystem):
 
 def _panels(batch: dict[str, Any], out: dict[str, Any], view: int) -> list[dict[str, Any]]:
     """The truth where there is one, colours, normals and depth where there are some, opacity."""
-    rgb = [images["rgb"][view] for images in (batch,) if "rgb" in images]
+    rgb = [batch["rgb"][view]] if "rgb" in batch else []
     rgb += [out[key][view] for key in ("comp_rgb", "comp_normal") if key in out]
     panels: list[dict[str, Any]] = [{"type": "rgb", "img": img} for img in rgb]
     if "depth" in out:

@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 
 import threestudio
-from threestudio.errors import UserError
+from threestudio.errors import UserError, nearest_name
 from threestudio.systems import losses
 from threestudio.systems.base import BaseLift3DSystem
 from threestudio.systems.source_picture import carve, hand_picture_over, save_overview, source_of_run
 from threestudio.systems.warm_start import WarmStartViews, opacity_from_white
-from threestudio.utils.config import nearest_name
 from threestudio.utils.misc import get_seed, step_generator
 
 WARM_START, SDS = "warm start", "SDS"

@@ -39,6 +39,13 @@ def adopt_trial_folder(cfg: Any, checkpoint: Path) -> None:
         cfg.trial_name, cfg.trial_dir = trial.name, os.path.join(cfg.exp_dir, trial.name)
 
 
+def refuse_weights_alone(path: Path, checkpoint: Mapping[str, Any], train: bool) -> None:
+    """A looked-at checkpoint has to know its step; one to go on from, the optimiser too."""
+    for key in ("epoch", "global_step", *(("optimizer_states", "lr_schedulers") if train else ())):
+        if key not in checkpoint:
+            raise UserError(f"{path}: weights without the state of a run (no {key}); pass them as system.weights=")
+
+
 def refuse_other_config(path: Path, checkpoint: Mapping[str, Any], cfg: Any, system: nn.Module) -> None:
     """Names the first key by which the checkpoint's config and this one build different weights."""
     differing = list(_differences(checkpoint.get("config") or {}, config_to_primitive(cfg)))

@@ -4,12 +4,17 @@ import hashlib
 
 import torch
 
+from threestudio.errors import UserError
+
+LARGEST_SEED = 2**31 - 1  # numpy takes twice as much, less the rank that is added for each process
 _seed = 0
 
 
 def set_seed(seed: int) -> None:
     """Called once by launch.py, with the config's `seed`."""
     global _seed
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UserError(f"seed: {seed} is not within 0 and {LARGEST_SEED}")
     _seed = seed
 
 

@@ -1,6 +1,7 @@
 """Lightning's Trainer from the config's `trainer` block, on whatever device there is."""
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 import threestudio
 from threestudio.errors import UserError, nearest_name
@@ -33,7 +35,9 @@ def build_trainer(cfg: Any, config_path: str, system: Any, train: bool, interrup
         callbacks += _training_callbacks(cfg, config_path, files, interruption)
     if not cfg.system.get("exporter", {}).get("save_video", False):
         options.setdefault("limit_predict_batches", 1)  # the exporter needs no views
-    return pl.Trainer(
+    return _made(
+        "trainer",
+        pl.Trainer,
         **_on_this_machine(options),
         callbacks=callbacks,
         logger=_loggers(cfg, system) if train else False,
@@ -54,7 +58,7 @@ def _training_callbacks(cfg: Any, config_path: str, files: CheckpointFiles, inte
         ConfigSnapshotCallback(config_path, cfg, folder / "configs"),
         ResumeState(cfg),
         LastCheckpoint(folder / "ckpts" / "last.ckpt", files, interruption),
-        ModelCheckpoint(dirpath=folder / "ckpts", **options),
+        _made("checkpoint", ModelCheckpoint, dirpath=folder / "ckpts", **options),
     ]
 
 
@@ -74,6 +78,14 @@ def _checked(block: str, options: dict[str, Any], target: type, ours: tuple[str,
     return options
 
 
+def _made(block: str, target: Callable[..., Any], **options: Any) -> Any:
+    """Lightning checks values only here, and by exceptions of several kinds."""
+    try:
+        return target(**options)
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        raise UserError(f"{block}: {error}") from error
+
+
 def _on_this_machine(options: dict[str, Any]) -> dict[str, Any]:
     """As upstream on CUDA: all visible devices. On a CPU, what needs CUDA is replaced, and said; what asks for the CPU
     by name (several processes for training, say) is left as it is."""
@@ -81,12 +93,12 @@ def _on_this_machine(options: dict[str, Any]) -> dict[str, Any]:
         return {"devices": 1, **options}
     if torch.cuda.is_available():
         return {"accelerator": "gpu", "devices": -1, **options}
-    precision = str(options.get("precision", "32-true"))
-    if "16" in precision:
-        threestudio.info(f"no CUDA device: trainer.precision {precision} becomes 32-true")
+    half = "16" in str(options.get("precision"))
+    if half:
+        threestudio.info(f"no CUDA device: trainer.precision {options['precision']} becomes 32-true")
     replaced = [key for key in ("accelerator", "devices", "strategy", "num_nodes") if key in options]
     if replaced:
         named = ", ".join(f"trainer.{key}" for key in replaced)
         threestudio.info(f"no CUDA device: {named} ignored, one CPU process is used")
-    kept = {key: value for key, value in options.items() if key not in (*replaced, "precision")}
-    return {"accelerator": "cpu", "devices": 1, "precision": "64-true" if "64" in precision else "32-true", **kept}
+    kept = {key: value for key, value in options.items() if key not in replaced}
+    return {"accelerator": "cpu", "devices": 1, **kept, **({"precision": "32-true"} if half else {})}
