@@ -193,7 +193,7 @@ def test_changed_settings_of_a_resumed_run_are_said(workplace, capsys):
         ("checkpoint.save_top_k=-2", "checkpoint: "),
         ("seed=-1", "seed: -1 is not within 0 and"),
         ("max_steps", "command line: unknown argument max_steps; settings are given as key=value"),
-        ("data=[1", "command line: "),
+        ("data=[1", "command line: data=[1: "),
         ("data=3", "data: "),
     ],
 )

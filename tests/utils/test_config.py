@@ -130,6 +130,10 @@ def test_a_run_without_tag_and_timestamp_is_refused():
         (["data.x"], "command line: unknown argument data.x; settings are given as key=value"),
         (["seed=x"], "command line: seed: Value 'x' of type 'str' could not be converted to Integer"),
         (["data.a=${foo.bar}"], "config: data.a: Interpolation key 'foo.bar' not found"),
+        (["data.a=[1"], "command line: data.a=[1: "),
+        (["data.a=[cat].png"], "command line: data.a=[cat].png: "),
+        (["=3"], "command line: unknown argument =3"),
+        (["trainer=3"], "command line: trainer: "),
     ],
 )
 def test_wrong_arguments_fail_in_one_line(arguments, message):
@@ -137,6 +141,16 @@ def test_wrong_arguments_fail_in_one_line(arguments, message):
         load_config(MINIMAL, from_string=True, cli_args=arguments)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+def test_a_list_cannot_be_overridden_entry_by_entry():
+    with pytest.raises(UserError, match="command line: .*; replace the value as a whole"):
+        load_config("data: {height: [32, 64]}", from_string=True, cli_args=["data.height.x=3"])
+
+
+def test_the_base_name_of_nothing_is_nothing():
+    config = "{tag: '${basename:${data.image_path}}', data: {image_path: null}}"
+    assert load_config(config, from_string=True).tag == ""
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,13 @@ def load_config(*yamls: str, cli_args: Sequence[str] = (), from_string: bool = F
     """Merges YAML files (or their texts), `key=value` arguments and keywords, in this order, and resolves `${...}`."""
     given = [_read_string(text) for text in yamls] if from_string else [_read_file(path) for path in yamls]
     cli = _read_cli(cli_args)
-    merged: Any = OmegaConf.merge(*given, cli, overrides)
     source = yamls[-1] if yamls and not from_string else "config"
+    try:
+        merged: Any = OmegaConf.merge(*given, cli, overrides)
+    except (TypeError, OmegaConfBaseException) as error:  # one gives a list, the other `key.key=value`, say
+        raise UserError(
+            f"{COMMAND_LINE if cli else source}: {_one_line(error)}; replace the value as a whole"
+        ) from None
     _set_source(merged, source, cli)
     try:
         OmegaConf.resolve(merged)
@@ -132,12 +137,14 @@ def _read_string(text: str, source: str = "config") -> DictConfig:
 
 def _read_cli(arguments: Sequence[str]) -> DictConfig:
     for argument in arguments:
-        if argument.startswith("-") or "=" not in argument:
+        if argument.startswith(("-", "=")) or "=" not in argument:
             raise UserError(f"{COMMAND_LINE}: unknown argument {argument}; settings are given as key=value")
-    try:
-        return OmegaConf.from_cli(list(arguments))
-    except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise UserError(f"{COMMAND_LINE}: {_one_line(error)}") from None
+        try:
+            OmegaConf.from_cli([argument])
+        except (yaml.YAMLError, OmegaConfBaseException) as error:
+            hint = "put a value with special characters in quotes of its own"
+            raise UserError(f"{COMMAND_LINE}: {argument}: {_one_line(error)}; {hint}") from None
+    return OmegaConf.from_cli(list(arguments))
 
 
 def _name_trial(cfg: Any, source: str) -> None:

@@ -14,7 +14,7 @@ RESOLVERS: dict[str, Any] = {
     "mul": lambda a, b: a * b,
     "div": lambda a, b: a / b,
     "idiv": lambda a, b: a // b,
-    "basename": os.path.basename,
+    "basename": lambda path: os.path.basename(str(path or "")),  # what is no path is refused where it is read
     "rmspace": lambda text, filler: text.replace(" ", filler),
     "tuple2": lambda number: [float(number), float(number)],
     "gt0": lambda number: number > 0,
