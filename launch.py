@@ -62,4 +62,7 @@ def choose_gpus(gpus: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # while the libraries are loaded, before main listens itself
+        sys.exit(130)

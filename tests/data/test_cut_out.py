@@ -143,3 +143,18 @@ def test_rembg_says_what_it_downloads_before_it_runs(monkeypatch, tmp_path, capl
     monkeypatch.setitem(sys.modules, "rembg", rembg)
     monkeypatch.setenv("U2NET_HOME", str(tmp_path))
     assert np.array_equal(cut_out("mug.jpg", rgb, method="rembg")[..., 3], alpha)
+
+
+def test_a_failed_download_of_rembg_is_one_line(monkeypatch, tmp_path):
+    rembg = types.ModuleType("rembg")
+    rembg.__spec__ = importlib.util.spec_from_loader("rembg", loader=None)
+
+    def offline(model):
+        raise ConnectionError("no route to host")
+
+    rembg.new_session = offline
+    monkeypatch.setitem(sys.modules, "rembg", rembg)
+    monkeypatch.setenv("U2NET_HOME", str(tmp_path))
+    with pytest.raises(UserError) as caught:
+        cut_out("mug.jpg", disc(plain((255, 255, 255)))[0], method="rembg")
+    assert str(caught.value) == f"mug.jpg: rembg got no u2net.onnx (no route to host); put it into {tmp_path}"

@@ -183,7 +183,11 @@ def with_rembg(path: str | Path, rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.nd
         threestudio.warn(f"rembg downloads {REMBG_MODEL}.onnx (176 MB) from {REMBG_URL} to {home}, once")
     import rembg
 
-    rgba = np.asarray(rembg.remove(rgb, session=rembg.new_session(REMBG_MODEL)))
+    try:
+        session = rembg.new_session(REMBG_MODEL)
+    except OSError as error:  # so are the errors of its download
+        raise UserError(f"{path}: rembg got no {REMBG_MODEL}.onnx ({error}); put it into {home}") from error
+    rgba = np.asarray(rembg.remove(rgb, session=session))
     if not (rgba[..., 3] > 127).any():
         raise UserError(f"{path}: rembg found no object; cut it out and save it as a PNG with transparency")
     return rgba
