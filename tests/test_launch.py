@@ -103,6 +103,17 @@ def test_export_takes_the_trial_folders_last_checkpoint_any_number_of_times(work
     assert exported == pytest.approx(colors()[1].tolist())
 
 
+def test_a_run_goes_on_with_its_own_picture_unless_another_is_named(workplace, capsys):
+    Path("dog.png").touch()
+    assert run("data.image_path=dog.png", "trainer.max_steps=4") == 0
+    Path("cat.png").unlink()
+    assert run("resume=outputs/toy/cat", mode="--export") == 0
+    assert run("resume=outputs/toy/cat", "trainer.max_steps=4") == 0
+    capsys.readouterr()
+    assert run("resume=outputs/toy/cat", "data.image_path=bird.png", mode="--export") == 2
+    assert "bird.png" in only_error(capsys)
+
+
 def test_test_and_validate_name_their_files_by_the_checkpoints_step(workplace):
     assert run() == 0
     shutil.rmtree("outputs/toy/cat/save")

@@ -20,6 +20,7 @@ from threestudio.utils.misc import get_rank, set_seed
 from threestudio.utils.resume import (
     adopt_trial_folder,
     find_checkpoint,
+    picture_of_run,
     refuse_other_config,
     refuse_weights_alone,
     warn_of_other_settings,
@@ -32,9 +33,15 @@ MODES = ("train", "validate", "test", "export")
 def run(arguments: argparse.Namespace, overrides: list[str], interruption: Interruption, custom: Path) -> None:
     """`arguments` are launch.py's; `custom` is the folder of the extensions."""
     load_extensions(custom)
-    cfg = load_config(arguments.config, cli_args=overrides, n_gpus=max(torch.cuda.device_count(), 1))
+    n_gpus = max(torch.cuda.device_count(), 1)
+    cfg = load_config(arguments.config, cli_args=overrides, n_gpus=n_gpus)
     mode = next(mode for mode in MODES if getattr(arguments, mode))
     checkpoint = _resumed_checkpoint(cfg, mode)
+    if checkpoint is not None:
+        path, kept = cfg.resume, picture_of_run(checkpoint, cfg)
+        cfg = load_config(arguments.config, cli_args=[*kept, *overrides], n_gpus=n_gpus)
+        cfg.resume = path
+        adopt_trial_folder(cfg, Path(path))
     refuse_unwritable(Path(cfg.trial_dir))
     set_seed(cfg.seed)
     pl.seed_everything(cfg.seed + get_rank(), workers=True)
@@ -66,7 +73,7 @@ def _phases(mode: str, cfg: Any, trainer: pl.Trainer, system: Any, data: Any) ->
 
 
 def _resumed_checkpoint(cfg: Any, mode: str) -> dict[str, Any] | None:
-    """The checkpoint that `resume` means; also makes this run go on in its folder."""
+    """The checkpoint that `resume` means."""
     if cfg.resume is None:
         if mode != "train":
             raise UserError(f"--{mode} needs a checkpoint: pass resume=<trial folder> or resume=<file>.ckpt")
@@ -75,7 +82,6 @@ def _resumed_checkpoint(cfg: Any, mode: str) -> dict[str, Any] | None:
     cfg.resume = str(path)
     checkpoint = load_checkpoint(path)
     refuse_weights_alone(path, checkpoint, mode == "train")
-    adopt_trial_folder(cfg, path)
     return checkpoint
 
 

@@ -1,5 +1,6 @@
 """Which checkpoint a run goes on from, and whether it was made by the same config."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from threestudio.utils.config import config_to_primitive
 
 # What decides which weights there are.
 PARTS = ("geometry", "material", "background", "renderer")
+# What of the data belongs to a run, not to its config: a picture, and the camera that took it.
+PICTURE = ("image_path", "default_elevation_deg", "default_azimuth_deg", "default_camera_distance", "default_fovy_deg")
 # What may differ between a run and its continuation without a word.
 FREE = ("resume", "trainer", "checkpoint", "timestamp", "tag", "name", "description", "use_timestamp", "n_gpus")
 FREE_PREFIXES = ("exp_", "trial_", "export_", "system.exporter", "system.loggers")
@@ -27,6 +30,15 @@ def find_checkpoint(resume: str) -> Path:
         if last.is_file():
             return last
     raise UserError(f"{path}: has no ckpts/last.ckpt; pass the checkpoint itself as resume=")
+
+
+def picture_of_run(checkpoint: Mapping[str, Any], cfg: Any) -> list[str]:
+    """Overrides by which a run goes on with its own picture and camera, whatever the config's default picture is."""
+    saved = checkpoint.get("config") or {}
+    if saved.get("data_type") != cfg.data_type:
+        return []
+    data = saved.get("data") or {}
+    return [f"data.{key}={json.dumps(data[key])}" for key in PICTURE if key in data]
 
 
 def adopt_trial_folder(cfg: Any, checkpoint: Path) -> None:
