@@ -1,0 +1,24 @@
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def flat(name: str) -> dict[str, object]:
+    def walk(value, path):
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield from walk(inner, f"{path}.{key}" if path else key)
+        else:
+            yield path, value
+
+    return dict(walk(OmegaConf.to_container(OmegaConf.load(CONFIGS / name), resolve=False), ""))
+
+
+def test_cascade_and_baseline_differ_only_in_refiner_and_prompt_views():
+    cascade, baseline = flat("cascade-zero123.yaml"), flat("zero123.yaml")
+    different = {key for key in cascade | baseline if cascade.get(key) != baseline.get(key)}
+    guidance = "system.guidance"
+    assert different == {"name", f"{guidance}.refiner.weights", f"{guidance}.prompt_views"}
+    assert baseline[f"{guidance}.prompt_views"] == []
