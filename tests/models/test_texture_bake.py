@@ -1,5 +1,6 @@
 import numpy as np
 import torch
+
 from threestudio.models.texture_bake import composited, field_albedo
 
 
