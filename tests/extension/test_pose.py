@@ -25,6 +25,12 @@ def test_azimuth_enters_as_sine_and_cosine_of_the_difference():
     assert torch.allclose(token, torch.tensor([[0.0, 1.0, 0.0, 0.0]]), atol=1e-6)
 
 
+def test_the_fourth_number_of_stable_zero123_is_the_polar_angle_of_the_conditioning_view():
+    token = pose_token(pose(30.0, 50.0, 2.0), pose(10.0, 50.0, 1.5), "stable-zero123")
+    assert torch.allclose(token, torch.tensor([[-math.pi / 9, 0.0, 1.0, math.radians(80)]]), atol=1e-6)
+    assert torch.allclose(pose_token(pose(30.0, 50.0, 2.0), pose(10.0, 50.0, 1.5))[:, 3], torch.tensor([0.5]))
+
+
 def test_world_to_camera_matrices_give_back_the_orbit_they_were_made_from():
     given = Pose(torch.tensor([-10.0, 5.0, 60.0]), torch.tensor([170.0, -90.0, 0.5]), torch.tensor([3.8, 1.5, 2.2]))
     found = pose_from_world_to_camera(torch.linalg.inv(orbit(*given))[:, :3])

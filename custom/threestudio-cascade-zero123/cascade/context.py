@@ -17,12 +17,12 @@ from ..zero123.model import Context, Zero123
 from ..zero123.pose import Pose, pose_token
 
 
-def transitions(views: Pose, targets: Pose) -> Float[Tensor, "target token 4"]:
+def transitions(views: Pose, targets: Pose, token: str = "zero123") -> Float[Tensor, "target token 4"]:
     """Eq. 8: from each view to each target; [0, 0, 1, 0] (the zero transition) where they are the same."""
     count, tokens = len(targets.distance), len(views.distance)
     target = Pose(*(value.repeat_interleave(tokens) for value in targets))
     view = Pose(*(value.repeat(count) for value in views))
-    return pose_token(target, view).reshape(count, tokens, 4)
+    return pose_token(target, view, token).reshape(count, tokens, 4)
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,11 @@ class Cascade:
         """Eq. 9-11 for each target; `coarse` are embeddings of coarse predictions of the targets themselves."""
         views = len(targets.distance)
         embeddings = self.embeddings.expand(views, -1, -1)
-        poses = transitions(self.poses, targets)
+        token = model.settings.pose_token
+        poses = transitions(self.poses, targets, token)
         if coarse is not None:
             embeddings = torch.cat([embeddings, coarse], dim=1)
-            poses = torch.cat([poses, pose_token(targets, targets)[:, None]], dim=1)
+            poses = torch.cat([poses, pose_token(targets, targets, token)[:, None]], dim=1)
         return model.context(embeddings, poses, self.source_latents.expand(views, -1, -1, -1))
 
 

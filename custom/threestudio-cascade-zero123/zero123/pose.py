@@ -2,14 +2,18 @@
 
 Token (Liu et al. 2023; Eq. 14 of the Cascade-Zero123 paper): `[polar_t - polar_c, sin(az_t - az_c), cos(az_t - az_c),
 r_t - r_c]`, angles in radians, polar = pi/2 - elevation, z up, azimuth = atan2(y, x). Poses compose by subtraction in
-these spherical coordinates (Eq. 8). This module holds the only code that builds tokens.
+these spherical coordinates (Eq. 8). Stable-Zero123 was trained with another fourth number, `polar_c` itself, which
+tells it how high the conditioning view is seen from. This module holds the only code that builds tokens.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+POSE_TOKENS = ("zero123", "stable-zero123")
 
 
 class Pose(NamedTuple):
@@ -20,12 +24,18 @@ class Pose(NamedTuple):
     distance: Float[Tensor, "view"]
 
 
-def pose_token(target: Pose, condition: Pose) -> Float[Tensor, "view 4"]:
-    """The token that turns the view at `condition` into the view at `target`; either may hold a single view."""
+def pose_token(target: Pose, condition: Pose, kind: str = "zero123") -> Float[Tensor, "view 4"]:
+    """The token that turns the view at `condition` into the view at `target`; either may hold a single view.
+
+    `kind` is one of POSE_TOKENS, the one that the weights were trained with (`Settings.pose_token`).
+    """
     d_elevation = torch.deg2rad(target.elevation_deg - condition.elevation_deg)
     d_azimuth = torch.deg2rad(target.azimuth_deg - condition.azimuth_deg)
-    d_distance = target.distance - condition.distance
-    return torch.stack([-d_elevation, d_azimuth.sin(), d_azimuth.cos(), d_distance.expand_as(d_azimuth)], dim=-1)
+    if kind == "stable-zero123":
+        fourth = math.pi / 2 - torch.deg2rad(condition.elevation_deg)
+    else:
+        fourth = target.distance - condition.distance
+    return torch.stack([-d_elevation, d_azimuth.sin(), d_azimuth.cos(), fourth.expand_as(d_azimuth)], dim=-1)
 
 
 def pose_from_world_to_camera(world_to_camera: Float[Tensor, "view 3 4"]) -> Pose:

@@ -23,6 +23,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from ..errors import UserError
 from .model import Settings, Zero123
 from .patch_autoencoder import PatchAutoencoder
+from .pose import POSE_TOKENS
 
 SETTINGS = "zero123.json"
 SCHEDULER = "scheduler/scheduler_config.json"
@@ -34,15 +35,30 @@ AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "PatchAutoencoder": PatchAutoenc
 IGNORED_KEYS = ("vision_model.embeddings.position_ids",)
 
 
-def load_zero123(path: str | Path, device: torch.device | str = "cpu") -> Zero123:
-    """The model in `path`, frozen, in evaluation mode and float32."""
+def load_zero123(
+    path: str | Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    *,
+    config: str | None = None,
+    pose_token: str | None = None,
+) -> Zero123:
+    """The model in `path`, frozen, in evaluation mode, on `device` in `dtype`.
+
+    `config` is the LDM YAML of a single-file checkpoint of other widths than the published ones; `pose_token` (one of
+    pose.POSE_TOKENS) overrules what the weights' name or settings say. Both may be None or empty.
+    """
     folder = model_folder(path)
+    if config:
+        raise UserError(f"{config}: {folder} is a folder, which has its own configuration; leave `config` out")
     unet = _module(folder, "unet", UNet2DConditionModel.from_config)
     vae = _module(folder, "vae", _autoencoder)
     image_encoder = _module(folder, "image_encoder", _image_encoder)
     cc_projection = _cc_projection(folder)
-    model = Zero123(unet, vae, image_encoder, cc_projection, _scheduler_config(folder), _settings(folder))
-    return model.to(device, torch.float32).eval().requires_grad_(False)
+    settings = _settings(folder)
+    settings.pose_token = known_pose_token(pose_token or settings.pose_token, str(folder))
+    model = Zero123(unet, vae, image_encoder, cc_projection, _scheduler_config(folder), settings)
+    return model.to(device, dtype).eval().requires_grad_(False)
 
 
 def save_zero123(model: Zero123, path: str | Path, shared_with: str | Path | None = None) -> None:
@@ -79,11 +95,17 @@ def model_folder(path: str | Path) -> Path:
     return folder
 
 
-def weights_files(path: str | Path) -> list[Path]:
-    """All files that decide what the model in `path` computes."""
+def weights_files(path: str | Path, config: str | None = None) -> list[Path]:
+    """All files that decide what the model in `path` computes; a `pose_token` given beside them decides too."""
     folder = model_folder(path)
     parts = [_part_folder(folder, part) for part in PARTS] + [folder / "scheduler"]
     return [folder / SETTINGS, *(file for part in parts for file in sorted(part.glob("*.*")))]
+
+
+def known_pose_token(name: str, named_by: str) -> str:
+    if name not in POSE_TOKENS:
+        raise UserError(f'{named_by}: pose_token "{name}"; known are {", ".join(POSE_TOKENS)}')
+    return name
 
 
 def _part_folder(folder: Path, part: str) -> Path:
