@@ -30,6 +30,7 @@ from .errors import UserError
 from .sds import WEIGHTINGS, loss_with_gradient, sds_gradient
 from .seeding import draw_generator
 from .step_pictures import pictures_of_step
+from .zero123.kept import kept
 from .zero123.model import Context, Zero123
 from .zero123.pose import Pose
 from .zero123.sampler import guided_output, noise_like_latents, predict_in_one_step, x0_and_epsilon
@@ -244,8 +245,11 @@ class CascadeZero123Guidance(BaseObject):
         return base
 
     def _load(self, path: str) -> Zero123:
-        model = load_zero123(path, self.device)
-        return model.half() if self.half else model
+        def load() -> Zero123:
+            model = load_zero123(path, self.device)
+            return model.half() if self.half else model
+
+        return kept(load, path, str(self.device), self.half)
 
     def _precision(self) -> torch.autocast:
         """The host's own mixed precision is not used here; the formulas stay in float32 either way."""
