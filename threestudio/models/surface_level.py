@@ -2,9 +2,10 @@
 
 A ray's surface is where half of its light is gone: its optical depth, the integral of the density, reaches ln 2. A ray
 that never gets there sees through. The best level is the one whose solid {density > level} is hit by the same rays
-(the outlines), at the same depths (the relief), measured along the grid's axes from all six sides. Outlines count more:
-depth is what a soft field knows least. What lies at the border of the box is taken for a haze that fills all of it, and
-left out of the integral.
+(the outlines), at the same depths (the relief), measured along the axes from all six sides. Depth only decides between
+equal outlines: in a soft field half of the light is lost well inside, and a level that meets it there makes the object
+too small everywhere. What lies at the border of the box is taken for a haze that fills all of it, and left out of the
+integral.
 """
 
 import math
@@ -14,7 +15,7 @@ from jaxtyping import Bool, Float
 
 HALF_OPACITY = math.log(2.0)
 CANDIDATES = 64
-DEPTH_WEIGHT = 0.25  # of the largest depth error, where 1 is a ray hit by only one of solid and rendering
+DEPTH_WEIGHT = 0.02  # of the largest depth error, where 1 is a ray hit by only one of solid and rendering
 LARGEST_DEPTH_ERROR = 0.1  # of the ray's length; beyond it one error is as bad as another
 PLATEAU = 0.02  # levels this close to the smallest error count as equally good
 # Beyond this factor above or below the level a density says only "inside" or "outside". Cutting both sides alike puts
