@@ -4,7 +4,7 @@ import shutil
 import pytest
 import torch
 from cascade_zero123.errors import UserError
-from cascade_zero123.zero123 import weights
+from cascade_zero123.zero123 import diffusers_folder
 from cascade_zero123.zero123.weights import load_zero123, save_zero123, weights_files
 from safetensors.torch import load_file, save_file
 from tiny_zero123 import save_tiny_cascade, tiny_model
@@ -79,7 +79,7 @@ def test_keys_of_diffusers_pose_projection_are_understood(base):
 
 
 def test_the_buffer_that_older_libraries_keep_in_clip_files_is_neither_needed_nor_refused(base, monkeypatch):
-    class Older(weights.CLIPVisionModelWithProjection):
+    class Older(diffusers_folder.CLIPVisionModelWithProjection):
         def __init__(self, config):
             super().__init__(config)
             embeddings = self.vision_model.embeddings
@@ -88,7 +88,7 @@ def test_the_buffer_that_older_libraries_keep_in_clip_files_is_neither_needed_no
     key = "vision_model.embeddings.position_ids"
     newer = load_zero123(base)
     with monkeypatch.context() as patch:
-        patch.setattr(weights, "CLIPVisionModelWithProjection", Older)
+        patch.setattr(diffusers_folder, "CLIPVisionModelWithProjection", Older)
         older = load_zero123(base)
     assert torch.equal(older.image_encoder.state_dict()[key], newer.image_encoder.vision_model.embeddings.position_ids)
     edit(base / "image_encoder/model.safetensors", lambda tensors: tensors.update({key: torch.arange(5)[None]}))
@@ -157,9 +157,9 @@ def test_a_folder_of_models_asks_which(cascade):
     refused(cascade, "name the model in it", "base")
 
 
-def test_a_missing_folder_and_a_single_file_checkpoint_are_explained(tmp_path):
+def test_a_missing_folder_and_a_missing_file_are_named(tmp_path):
     refused(tmp_path / "nowhere", "no such folder")
-    refused(tmp_path / "zero123-xl.ckpt", "zero123-xl.ckpt", "cannot be read yet", "unet/")
+    refused(tmp_path / "zero123-xl.ckpt", "zero123-xl.ckpt: no such file", "scripts/download_weights.py")
 
 
 def test_saving_leaves_only_json_and_safetensors(tmp_path):

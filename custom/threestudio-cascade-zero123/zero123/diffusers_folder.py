@@ -1,0 +1,182 @@
+"""A Zero-1-to-3 as a folder in diffusers' layout: ours, and the two that the hub has.
+
+    unet/ vae/ image_encoder/   config.json + weights             scheduler/scheduler_config.json
+    cc_projection/              weights (weight, bias)            zero123.json (`Settings`; ours only)
+
+Weights are safetensors, or .bin where a folder of the hub has no other. The hub's folders spell the projection's keys
+`projection.weight` (kxic) or name its folder `clip_camera_projection` and the keys `proj.weight` (bennyguo, ashawkey).
+A cascade is a folder with `base/` and `refiner/`; a refiner without `vae/` or `image_encoder/` shares base's.
+"""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from safetensors.torch import save_file
+from torch import nn
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from ..errors import UserError, one_line
+from .filling import filled
+from .model import Settings, Zero123
+from .patch_autoencoder import PatchAutoencoder
+from .stored_tensor import StoredTensor
+from .tensor_files import open_tensors
+
+SETTINGS = "zero123.json"
+SCHEDULER = "scheduler/scheduler_config.json"
+PARTS = ("unet", "vae", "image_encoder", "cc_projection")
+SHARED_PARTS = ("vae", "image_encoder")
+OTHER_PROJECTION = "clip_camera_projection"
+SAFETENSORS = ("diffusion_pytorch_model.safetensors", "model.safetensors")
+STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
+AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "PatchAutoencoder": PatchAutoencoder}
+# The autoencoder's attention as diffusers spelled it until 0.17, when the hub's folders were made.
+OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+
+def load_folder(folder: Path, dtype: torch.dtype | None, device: torch.device | str) -> Zero123:
+    def part(name: str, build: Any) -> nn.Module:
+        file = part_folder(folder, name) / "config.json"
+        config = read_json(file)
+        weights = tensors_file(file.parent)
+        return filled(lambda: build(config), str(file), _new_names(open_tensors(weights)), weights, dtype, device)
+
+    unet = part("unet", UNet2DConditionModel.from_config)
+    vae = part("vae", autoencoder)
+    image_encoder = part("image_encoder", image_encoder_of)
+    cc_projection = projection(tensors_file(part_folder(folder, "cc_projection")), dtype, device)
+    model = Zero123(unet, vae, image_encoder, cc_projection, _scheduler_config(folder), _settings(folder))
+    if not (folder / SETTINGS).exists():
+        # The hub's configurations carry the sizes of the Stable Diffusion that these models started from.
+        side = model.settings.image_size // 2 ** (len(vae.config.block_out_channels) - 1)
+        unet.register_to_config(sample_size=side)
+    return model
+
+
+def projection(
+    file: Path, dtype: torch.dtype | None, device: torch.device | str, tensors: dict[str, Any] | None = None
+) -> nn.Linear:
+    """The pose projection; its sizes are read off its tensors (of `file`, unless given)."""
+    tensors = open_tensors(file) if tensors is None else tensors
+    tensors = {key.removeprefix("projection.").removeprefix("proj."): value for key, value in tensors.items()}
+    weight = tensors.get("weight")
+    if not isinstance(weight, StoredTensor) or len(weight.shape) != 2:
+        raise UserError(f"{file}: the pose projection's weight is missing or not a matrix; not a Zero-1-to-3")
+    outputs, inputs = weight.shape
+    return filled(lambda: nn.Linear(inputs, outputs), "its weight", tensors, file, dtype, device)
+
+
+def save_zero123(model: Zero123, path: str | Path, shared_with: str | Path | None = None) -> None:
+    """Write our layout; parts that `shared_with` (the sibling base folder) has are left out."""
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in PARTS if shared_with is None else (part for part in PARTS if part not in SHARED_PARTS):
+        module = getattr(model, part)
+        if isinstance(module, nn.Linear):
+            (folder / part).mkdir(exist_ok=True)
+            tensors = {key: value.contiguous() for key, value in module.state_dict().items()}
+            save_file(tensors, folder / part / SAFETENSORS[1], {"format": "pt"})
+        else:
+            module.save_pretrained(folder / part)
+    (folder / SCHEDULER).parent.mkdir(exist_ok=True)
+    (folder / SCHEDULER).write_text(_json({"_class_name": "DDIMScheduler", **model.scheduler_config}))
+    (folder / SETTINGS).write_text(_json(dataclasses.asdict(model.settings)))
+
+
+def folder_files(folder: Path) -> list[Path]:
+    """All files that decide what the model computes."""
+    parts = [part_folder(folder, part) for part in PARTS]
+    configs = [part / "config.json" for part in parts[:-1]] + [folder / SCHEDULER, folder / SETTINGS]
+    return [*(file for file in configs if file.exists()), *(tensors_file(part) for part in parts)]
+
+
+def part_folder(folder: Path, part: str) -> Path:
+    own, shared = folder / part, folder.parent / "base" / part
+    if part == "cc_projection" and not own.is_dir() and (folder / OTHER_PROJECTION).is_dir():
+        return folder / OTHER_PROJECTION
+    return shared if part in SHARED_PARTS and not own.is_dir() and shared.is_dir() else own
+
+
+def tensors_file(folder: Path) -> Path:
+    chosen = chosen_weights(folder.name, [file.name for file in folder.glob("*")])
+    if chosen:
+        return folder / chosen
+    if any(folder.glob("*.index.json")):
+        raise UserError(f"{folder}: weights in several pieces cannot be read; save them as one (max_shard_size)")
+    raise UserError(f"{folder / SAFETENSORS[0]}: missing")
+
+
+def chosen_weights(part: str, names: list[str]) -> str | None:
+    """Of a part's files the plain one, or a U-Net's moving average (`fp16_ema`) if it has one: that is the model."""
+    known = [name for name in names if name.split(".")[0] in STEMS and name.endswith((".safetensors", ".bin"))]
+    known.sort(key=lambda name: (name.endswith(".bin"), len(name), name))
+    averages = [name for name in known if part == "unet" and "ema" in re.split("[._]", name)]
+    return next(iter(averages + known), None)
+
+
+def autoencoder(config: dict[str, Any]) -> nn.Module:
+    name = config.get("_class_name", "AutoencoderKL")
+    if name not in AUTOENCODERS:
+        raise ValueError(f'unknown autoencoder "{name}"; known are {", ".join(AUTOENCODERS)}')
+    return AUTOENCODERS[name].from_config(config)
+
+
+def image_encoder_of(config: dict[str, Any]) -> nn.Module:
+    return CLIPVisionModelWithProjection(CLIPVisionConfig(**config))
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{file}: missing") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: not readable as JSON ({one_line(error)})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: expected a JSON object")
+    return content
+
+
+def _new_names(tensors: dict[str, Any]) -> dict[str, Any]:
+    old = re.compile(rf"(.*mid_block\.attentions\.\d+)\.({'|'.join(OLD_ATTENTION)})\.(weight|bias)")
+    renamed = {}
+    for key, tensor in tensors.items():
+        if found := old.fullmatch(key):
+            key = f"{found[1]}.{OLD_ATTENTION[found[2]]}.{found[3]}"
+            tensor = tensor[:, :, 0, 0] if isinstance(tensor, StoredTensor) and len(tensor.shape) == 4 else tensor
+        renamed[key] = tensor
+    return renamed
+
+
+def _scheduler_config(folder: Path) -> dict[str, Any]:
+    """Latents are never clipped; the configurations of other schedulers leave that unsaid."""
+    file = folder / SCHEDULER
+    config = {"clip_sample": False, **read_json(file)}
+    try:
+        DDIMScheduler.from_config(config)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise UserError(f"{file}: {one_line(error)}") from error
+    return config
+
+
+def _settings(folder: Path) -> Settings:
+    """Those of the published models where the folder is not of our making."""
+    file = folder / SETTINGS
+    given = read_json(file) if file.exists() else {}
+    fields = {field.name: field for field in dataclasses.fields(Settings)}
+    for key, value in given.items():
+        if key not in fields:
+            raise UserError(f"{file}: unknown key {key}; known are {', '.join(fields)}")
+        wanted = type(fields[key].default)
+        if not isinstance(value, (int, float) if wanted is float else wanted) or isinstance(value, bool):
+            raise UserError(f"{file}: {key} is {value!r}, expected a {wanted.__name__}")
+    return Settings(**given)
+
+
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=2, sort_keys=True, default=list) + "\n"

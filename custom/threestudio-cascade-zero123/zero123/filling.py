@@ -1,0 +1,76 @@
+"""Networks made from stored tensors: built without memory, filled tensor by tensor, each one checked.
+
+An error names the file and the first bad key, as the file spells it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UserError, one_line
+from .stored_tensor import StoredTensor
+
+# A buffer that CLIP computes; the transformers of upstream's day (4.28) stores it in the file and expects it there.
+POSITION_IDS = "vision_model.embeddings.position_ids"
+
+
+def filled(
+    build: Callable[[], nn.Module],
+    built_from: str,
+    tensors: dict[str, StoredTensor],
+    file: Path,
+    dtype: torch.dtype | None,
+    device: torch.device | str,
+) -> nn.Module:
+    """The module that `build` makes, with `tensors` (by its own keys) in `dtype`: each once, none left over."""
+    module = _empty(build, built_from)
+    expected = {key: value for key, value in module.state_dict().items() if key != POSITION_IDS}
+    for key, value in expected.items():
+        if key not in tensors:
+            raise UserError(f"{file}: {key} is missing; the file is not of this network, or incomplete")
+        _check_kind(file, key, tensors[key], value, built_from)
+    for key in tensors:
+        if key not in expected and key != POSITION_IDS:
+            name = getattr(tensors[key], "name", key)
+            raise UserError(f"{file}: {name} is not part of this network; {built_from} is of other weights")
+    values = {key: _finite(file, tensors[key], dtype, device) for key in expected}
+    module.load_state_dict(values, strict=False, assign=True)
+    _compute_position_ids(module, device)
+    return module.eval().requires_grad_(False)
+
+
+def _empty(build: Callable[[], nn.Module], built_from: str) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            return build()
+    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, ZeroDivisionError, IndexError) as error:
+        raise UserError(f"{built_from}: {one_line(error)}") from error
+
+
+def _check_kind(file: Path, key: str, found: Any, expected: Tensor, built_from: str) -> None:
+    if not isinstance(found, StoredTensor):
+        raise UserError(f"{file}: {key} is a {type(found).__name__}, not a tensor")
+    if found.shape != tuple(expected.shape):
+        shapes = f"{list(found.shape)}, expected {list(expected.shape)}"
+        raise UserError(f"{file}: {found.name} is {shapes} by {built_from}")
+    if found.dtype.is_floating_point != expected.is_floating_point():
+        raise UserError(f"{file}: {found.name} is {found.dtype}, expected {expected.dtype}")
+
+
+def _finite(file: Path, stored: StoredTensor, dtype: torch.dtype | None, device: torch.device | str) -> Tensor:
+    value = stored.read(dtype, device)
+    if value.is_floating_point() and value.numel() and not torch.isfinite(torch.stack(value.aminmax())).all():
+        if value.dtype != stored.dtype and torch.isfinite(stored.read()).all():
+            raise UserError(f"{file}: {stored.name} holds values too large for {value.dtype}; take bfloat16 or float32")
+        raise UserError(f"{file}: {stored.name} holds values that are not finite; the weights are damaged")
+    return value
+
+
+def _compute_position_ids(module: nn.Module, device: torch.device | str) -> None:
+    for name, buffer in list(module.named_buffers()):
+        if buffer.is_meta:
+            assert name == POSITION_IDS, name
+            module.vision_model.embeddings.position_ids = torch.arange(buffer.shape[-1], device=device)[None]

@@ -1,0 +1,87 @@
+"""A tensor that lies in a file, and is read when it is wanted.
+
+The file is memory-mapped, and a tensor's pages are given back once it is copied, so that a checkpoint of 15 GB takes
+the memory of the weights that are kept and of no others. Rows, transposes and dropped axes are views that cost nothing,
+as torch's are: checkpoint layouts differ by no more than that.
+"""
+
+import dataclasses
+import math
+import mmap
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class MappedFile:
+    """A file's bytes, read-only."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with open(path, "rb") as file:
+            self.bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def release(self, start: int, stop: int) -> None:
+        """Take pages out of this process's memory; the next access reads them again."""
+        if hasattr(self.bytes, "madvise"):
+            start -= start % mmap.PAGESIZE
+            self.bytes.madvise(mmap.MADV_DONTNEED, start, min(stop, len(self.bytes)) - start)
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """Where a tensor, or a view of one, lies: `start` and `stride` count elements from the byte `offset`."""
+
+    file: MappedFile
+    name: str
+    dtype: torch.dtype
+    offset: int
+    start: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    @property
+    def extent(self) -> int:
+        """Elements from `offset` to the last one of the view."""
+        if 0 in self.shape:
+            return 0
+        return self.start + 1 + sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def __getitem__(self, index: tuple[Any, ...]) -> "StoredTensor":
+        """`[:, :, 0]` and `[:, :, 0, 0]`: a convolution of size 1 as a matrix, the only indexing that layouts need."""
+        kept = index.count(slice(None))
+        assert index == (slice(None),) * kept + (0,) * (len(self.shape) - kept)
+        return dataclasses.replace(self, shape=self.shape[:kept], stride=self.stride[:kept])
+
+    def rows(self, start: int, stop: int) -> "StoredTensor":
+        shape = (stop - start, *self.shape[1:])
+        return dataclasses.replace(self, start=self.start + start * self.stride[0], shape=shape)
+
+    def transposed(self) -> "StoredTensor":
+        return dataclasses.replace(self, shape=self.shape[::-1], stride=self.stride[::-1])
+
+    def read(self, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> Tensor:
+        """A contiguous copy; `dtype` applies to floating-point tensors, None keeps the file's."""
+        wanted = dtype if dtype is not None and self.dtype.is_floating_point else self.dtype
+        result = torch.empty(self.shape, dtype=wanted, device=device)
+        if self.extent == 0:
+            return result
+        with warnings.catch_warnings():
+            # The mapping is read-only, and only read from.
+            warnings.filterwarnings("ignore", message="The given buffer is not writable")
+            flat = torch.frombuffer(self.file.bytes, dtype=self.dtype, count=self.extent, offset=self.offset)
+        result.copy_(flat.as_strided(self.shape, self.stride, self.start))
+        self.file.release(self.offset, self.offset + self.extent * self.dtype.itemsize)
+        return result
+
+
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
