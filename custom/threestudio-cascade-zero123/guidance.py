@@ -22,19 +22,19 @@ import threestudio
 from threestudio.utils.base import BaseObject
 from threestudio.utils.misc import C, cleanup, get_rank
 
-from .cascade.cache import ViewCache, weights_fingerprint
+from .cascade.cache import ViewCache
 from .cascade.context import Cascade, joined
 from .cascade.prompt_views import NEARBY_DEG, PromptViews, Sampling, prompt_views
 from .cascade.source import as_model_sees, centred, object_ratio, read_rgba
 from .errors import UserError
+from .model_pair import ModelPair, Residence, chosen
 from .sds import WEIGHTINGS, loss_with_gradient, sds_gradient
 from .seeding import draw_generator
 from .step_pictures import pictures_of_step
-from .zero123.kept import kept
-from .zero123.model import Context, Zero123
+from .zero123.model import Context
 from .zero123.pose import Pose
+from .zero123.precision import dtype_of
 from .zero123.sampler import guided_output, noise_like_latents, predict_in_one_step, x0_and_epsilon
-from .zero123.weights import load_zero123, weights_files
 
 ONE_STEP_BATCH = 32  # network passes at once
 MOST_STEPS = 1000  # of DDIM: as many as there are timesteps
@@ -44,14 +44,19 @@ MOST_STEPS = 1000  # of DDIM: as many as there are timesteps
 class CascadeZero123Guidance(BaseObject):
     @dataclass
     class Config(BaseObject.Config):
-        # Folders of weights (zero123/weights.py): {weights: path}. Refiner defaults to Base.
+        # {weights, config, pose_token} of load_zero123 (zero123/weights.py). Refiner defaults to Base.
         base: dict = field(default_factory=dict)
         refiner: dict = field(default_factory=dict)
-        # Upstream's name of base.weights. pretrained_config and vram_O are accepted and have nothing to decide here:
-        # a folder says its own configuration, and Base leaves memory as soon as it has sampled.
+        # Upstream's names of base.weights and, for a checkpoint, base.config.
         pretrained_model_name_or_path: str = ""
         pretrained_config: str = ""
-        vram_O: bool = True
+
+        # How the models are kept: zero123/precision.py, model_pair.py.
+        precision: str = "fp32"  # or fp16, bf16, auto
+        half_precision_weights: bool = False  # upstream's name of fp16, on CUDA; another `precision` than fp32 wins
+        vram_O: bool = True  # only what a step runs stays on the device
+        channels_last: bool = False  # memory format of the convolutions
+        compile: bool = False  # torch.compile; the first steps take minutes
 
         cond_image_path: str = ""  # read unless the system hands the prepared picture over
         cond_elevation_deg: float = 0.0
@@ -71,22 +76,19 @@ class CascadeZero123Guidance(BaseObject):
         min_step_percent: Any = 0.02
         max_step_percent: Any = 0.98
         grad_clip: Any = None  # largest entry of the latents' gradient, number or schedule
-        half_precision_weights: bool = False  # float16, on CUDA only
         seed: int = 0
         max_items_eval: int = 4  # views saved with guidance_eval; -1 is all
 
     cfg: Config
 
     def configure(self) -> None:
-        self.base_path, self.refiner_path = self._weights()
         self.offsets_deg = [_offset(offset) for offset in self.cfg.prompt_views]
         if self.cfg.weighting not in WEIGHTINGS:
             raise UserError(f'guidance.weighting "{self.cfg.weighting}"; known are {", ".join(WEIGHTINGS)}')
         if not 1 <= self.cfg.prompt_steps <= MOST_STEPS:
             raise UserError(f"guidance.prompt_steps: {self.cfg.prompt_steps} is not within 1 and {MOST_STEPS}")
-        threestudio.info(f"Loading Zero-1-to-3 weights: {self.refiner_path}")
-        self.half = self.cfg.half_precision_weights and self.device.type == "cuda"
-        self.refiner = self._load(self.refiner_path)
+        self.models = self._models()
+        self.refiner = self.models.refiner
         if self.refiner.settings.notice:
             threestudio.info(self.refiner.settings.notice)
         self.scheduler = self.refiner.scheduler()
@@ -108,7 +110,7 @@ class CascadeZero123Guidance(BaseObject):
     def set_source(self, rgba: Float[Tensor, "h w 4"]) -> None:
         """The prepared picture (centred, straight alpha, in [0, 1]); makes the prompt views, or finds them cached."""
         source = as_model_sees(rgba.float().to(self.device), self.refiner.settings.image_size)
-        with self._precision():
+        with self._own_precision(), self.models.sampling():
             self.prompts = self._prompt_views(source)
             cleanup()
             images = torch.cat([source, self.prompts.images])
@@ -126,13 +128,13 @@ class CascadeZero123Guidance(BaseObject):
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Elevation and azimuth in degrees. `loss_sds` has the SDS gradient, summed over pixels, mean over views."""
-        with self._precision():
+        with self._own_precision():
             latents = self.encode(rgb, rgb_as_latents)
             context = self.context(elevation, azimuth, camera_distances)
             timestep, noise = self.draw(latents)
             noisy = self.scheduler.add_noise(latents.detach(), noise, timestep)
             with torch.no_grad():
-                output = guided_output(self.refiner, noisy, timestep, context, self.cfg.guidance_scale).float()
+                output = guided_output(self.refiner, noisy, timestep, context, self.cfg.guidance_scale)
         gradient = self.gradient(latents.detach(), noisy, noise, output, timestep)
         result = {
             "loss_sds": loss_with_gradient(latents, gradient),
@@ -144,7 +146,7 @@ class CascadeZero123Guidance(BaseObject):
             count = self.cfg.max_items_eval if self.cfg.max_items_eval >= 0 else len(noisy)
             views = slice(0, min(count, len(noisy)))
             poses = Pose(elevation[views], azimuth[views], camera_distances[views])
-            with self._precision():
+            with self._own_precision(), self.models.visit("decoder"):
                 result["eval"] = pictures_of_step(
                     self.refiner, noisy[views], output[views], timestep[views], context, poses, self.cfg.guidance_scale
                 )
@@ -158,7 +160,7 @@ class CascadeZero123Guidance(BaseObject):
         size = self.refiner.settings.image_size
         if images.shape[-2:] != (size, size):
             images = F.interpolate(images, (size, size), mode="bilinear", align_corners=False)
-        return self.refiner.target_latents(images).float()
+        return self.refiner.target_latents(images)
 
     def context(
         self,
@@ -208,22 +210,23 @@ class CascadeZero123Guidance(BaseObject):
         cameras = zip(elevation.split(views), azimuth.split(views), camera_distances.split(views), strict=True)
         noise = noise_like_latents(self.refiner, noises, self.cfg.seed, self.device)
         images = []
-        with self._precision():
+        with self._own_precision():
             for chunk in cameras:
                 context = self.context(*(value.repeat_interleave(noises) for value in chunk))
                 latents = predict_in_one_step(self.refiner, context, noise.repeat(len(chunk[0]), 1, 1, 1))
-                images.append(self.refiner.decode(latents.unflatten(0, (-1, noises)).mean(1)).float())
+                with self.models.visit("decoder"):
+                    images.append(self.refiner.decode(latents.unflatten(0, (-1, noises)).mean(1)))
         return torch.cat(images).permute(0, 2, 3, 1)
 
     def _prompt_views(self, source: Float[Tensor, "1 3 h w"]) -> PromptViews:
         offsets = self.offsets_deg
         sampling = Sampling(self.cfg.prompt_steps, self.cfg.prompt_scale, self.cfg.prompt_seed)
-        fingerprint = weights_fingerprint(weights_files(self.base_path)) if offsets else ""
+        fingerprint = self.models.base_fingerprint() if offsets else ""
         cache = ViewCache(self.cfg.cache_dir)
         bar = tqdm(total=self.cfg.prompt_steps, desc="Self-prompting", unit="step", leave=False, disable=None)
         with bar:
             return prompt_views(
-                self._load_base,
+                self.models.load_base,
                 fingerprint,
                 source,
                 self.source_pose,
@@ -233,41 +236,23 @@ class CascadeZero123Guidance(BaseObject):
                 lambda *_: bar.update(),
             )
 
-    def _load_base(self) -> Zero123:
-        if self.base_path == self.refiner_path:
-            return self.refiner
-        base = self._load(self.base_path)
-        if base.settings.image_size != self.refiner.settings.image_size:
-            raise UserError(
-                f"{self.base_path} makes {base.settings.image_size} px views and {self.refiner_path} "
-                f"{self.refiner.settings.image_size} px; a cascade needs one size"
-            )
-        return base
+    def _models(self) -> ModelPair:
+        cfg = self.cfg
+        base, refiner = chosen(cfg.base, cfg.refiner, cfg.pretrained_model_name_or_path, cfg.pretrained_config)
+        dtype = dtype_of(cfg.precision, self.device)
+        if cfg.half_precision_weights and cfg.precision == "fp32" and self.device.type == "cuda":
+            dtype = torch.float16
+        name = str(dtype).removeprefix("torch.")
+        threestudio.info(f"Loading Zero-1-to-3 weights, to compute in {name}: {refiner.weights}")
+        spare = cfg.vram_O and self.device.type != "cpu"
+        return ModelPair(base, refiner, Residence(self.device, dtype, cfg.channels_last, cfg.compile, spare))
 
-    def _load(self, path: str) -> Zero123:
-        def load() -> Zero123:
-            model = load_zero123(path, self.device)
-            return model.half() if self.half else model
-
-        return kept(load, path, str(self.device), self.half)
-
-    def _precision(self) -> torch.autocast:
-        """The host's own mixed precision is not used here; the formulas stay in float32 either way."""
-        return torch.autocast(self.device.type, dtype=torch.float16 if self.half else None, enabled=self.half)
+    def _own_precision(self) -> torch.autocast:
+        """The host's mixed precision ends here: the networks compute in the precision of their weights."""
+        return torch.autocast(self.device.type, enabled=False)
 
     def _pose(self, elevation_deg: float, azimuth_deg: float, distance: float) -> Pose:
         return Pose(*(torch.tensor([value], device=self.device) for value in (elevation_deg, azimuth_deg, distance)))
-
-    def _weights(self) -> tuple[str, str]:
-        """Paths of Base and Refiner."""
-        for name, given in (("base", self.cfg.base), ("refiner", self.cfg.refiner)):
-            for key in given:
-                if key != "weights":
-                    raise UserError(f"guidance.{name}.{key}: unknown key; did you mean guidance.{name}.weights?")
-        base = self.cfg.base.get("weights") or self.cfg.pretrained_model_name_or_path
-        if not base:
-            raise UserError("guidance.base.weights must be given: a folder of Zero-1-to-3 weights")
-        return base, self.cfg.refiner.get("weights") or base
 
     def _read_source(self) -> Float[Tensor, "h w 4"]:
         """For hosts that do not hand the picture over: the file, with the object as large as the model knows it."""

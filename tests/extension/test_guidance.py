@@ -148,7 +148,7 @@ def test_an_epsilon_model_is_guided_by_the_same_code(tmp_path):
     cfg = {"pretrained_model_name_or_path": str(tmp_path / "epsilon"), "prompt_steps": 2, "cache_dir": None}
     guidance = threestudio.find("cascade-zero123-guidance")(cfg)
     guidance.set_source(ball_picture())
-    assert guidance.base_path == guidance.refiner_path
+    assert guidance.models.load_base() is guidance.refiner
     assert guidance(renderings(), **cameras())["loss_sds"].isfinite()
     assert guidance.one_step_views(*cameras().values()).isfinite().all()
 

@@ -6,7 +6,8 @@ plain Zero-1-to-3 has the source's token alone, the Refiner has several. The pub
 this same class at other widths. A U-Net with `class_embed_type: projection` (the bundled one) also gets the source's
 embedding and pose added to its time embedding.
 
-Images here are [view 3 h w] in [0, 1] on a white background.
+Images here are [view 3 h w] in [0, 1] on a white background. Whatever precision the weights are kept in (precision.py),
+each part computes in its own, and what goes in and comes out is float32.
 """
 
 from dataclasses import dataclass
@@ -93,11 +94,11 @@ class Zero123(nn.Module):
             images = F.interpolate(images, (side, side), mode="bicubic", align_corners=True)
         mean, std = images.new_tensor(CLIP_MEAN), images.new_tensor(CLIP_STD)
         pixels = (images - mean[:, None, None]) / std[:, None, None]
-        return self.image_encoder(pixel_values=pixels).image_embeds[:, None]
+        return self.image_encoder(pixel_values=pixels.to(self.image_encoder.dtype)).image_embeds[:, None].float()
 
     def source_latents(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view c lh lw"]:
         """Latents of the source for channel concatenation: the mode, not scaled, as in the original code."""
-        return self.vae.encode(2.0 * images - 1.0).latent_dist.mode()
+        return self.vae.encode((2.0 * images - 1.0).to(self.vae.dtype)).latent_dist.mode().float()
 
     def target_latents(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view c lh lw"]:
         """Latents that are noised and denoised: scaled, differentiable with respect to the images."""
@@ -105,13 +106,14 @@ class Zero123(nn.Module):
 
     def decode(self, latents: Float[Tensor, "view c lh lw"]) -> Float[Tensor, "view 3 h w"]:
         """Scaled latents to images in [0, 1]."""
-        return (0.5 * self.vae.decode(latents / self.vae.config.scaling_factor).sample + 0.5).clamp(0.0, 1.0)
+        unscaled = (latents / self.vae.config.scaling_factor).to(self.vae.dtype)
+        return (0.5 * self.vae.decode(unscaled).sample.float() + 0.5).clamp(0.0, 1.0)
 
     def context_tokens(
         self, embedding: Float[Tensor, "view token dim"], pose: Float[Tensor, "view token 4"]
     ) -> Float[Tensor, "view token cross"]:
         """One cross-attention token for each (view, pose) pair (Eq. 4)."""
-        return self.cc_projection(torch.cat([embedding, pose], dim=-1))
+        return self.cc_projection(torch.cat([embedding, pose], dim=-1).to(self.cc_projection.weight.dtype)).float()
 
     def context(
         self,
@@ -129,6 +131,7 @@ class Zero123(nn.Module):
         self, noisy: Float[Tensor, "view c lh lw"], timestep: Int[Tensor, "view"], context: Context
     ) -> Float[Tensor, "view c lh lw"]:
         """The network's output, of the scheduler's prediction type."""
-        return self.unet(
-            torch.cat([noisy, context.concat], dim=1), timestep, context.tokens, class_labels=context.vector
-        ).sample
+        dtype = self.unet.dtype
+        vector = None if context.vector is None else context.vector.to(dtype)
+        inputs = torch.cat([noisy, context.concat], dim=1).to(dtype)
+        return self.unet(inputs, timestep, context.tokens.to(dtype), class_labels=vector).sample.float()
