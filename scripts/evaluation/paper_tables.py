@@ -33,7 +33,7 @@ def paper_table(
 
     A metric that the paper does not report is `-` in its rows; below stand `notes`, and why something is n/a.
     """
-    theirs = list(next(iter(paper.values())))
+    theirs = list(next(iter(paper.values()), {}))
     names = theirs + list(dict.fromkeys(name for row in measured.values() for name in row if name not in theirs))
     lines = [f"| {title} | " + " | ".join(f"{name} {ARROWS.get(name, '')}".strip() for name in names) + " |"]
     lines.append("|---" * (1 + len(names)) + "|")

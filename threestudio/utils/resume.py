@@ -60,7 +60,7 @@ def refuse_weights_alone(path: Path, checkpoint: Mapping[str, Any], train: bool)
 
 def refuse_other_config(path: Path, checkpoint: Mapping[str, Any], cfg: Any, system: nn.Module) -> None:
     """Names the first key by which the checkpoint's config and this one build different weights."""
-    differing = list(_differences(checkpoint.get("config") or {}, config_to_primitive(cfg)))
+    differing = list(differences(checkpoint.get("config") or {}, config_to_primitive(cfg)))
     structural = [key for key, *_ in differing if key == "system_type" or _is_type_of_a_part(key)]
     misfit = _first_misfit(checkpoint["state_dict"], system.state_dict())
     if misfit and not structural:
@@ -77,15 +77,16 @@ def refuse_other_config(path: Path, checkpoint: Mapping[str, Any], cfg: Any, sys
 def warn_of_other_settings(checkpoint: Mapping[str, Any], cfg: Any) -> None:
     """A continuation may change settings on purpose; it should know."""
     saved = checkpoint.get("config")
-    for key, theirs, ours in _differences(saved, config_to_primitive(cfg)) if saved else ():
+    for key, theirs, ours in differences(saved, config_to_primitive(cfg)) if saved else ():
         if key.split(".")[0] not in FREE and not key.startswith(FREE_PREFIXES):
             threestudio.warn(f"{key} was {theirs} until this checkpoint and is {ours} from here on")
 
 
-def _differences(theirs: Any, ours: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+def differences(theirs: Any, ours: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The keys, with their values here and there, by which two nested configs differ."""
     if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
         for key in [*theirs, *(key for key in ours if key not in theirs)]:
-            yield from _differences(theirs.get(key, "unset"), ours.get(key, "unset"), f"{path}.{key}".lstrip("."))
+            yield from differences(theirs.get(key, "unset"), ours.get(key, "unset"), f"{path}.{key}".lstrip("."))
     elif theirs != ours:
         yield path, theirs, ours
 

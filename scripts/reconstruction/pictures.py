@@ -1,0 +1,58 @@
+"""The pictures of a folder: files in it, and `<name>/rgba.png` as in RealFusion15."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from threestudio.errors import UserError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+IN_A_FOLDER_OF_ITS_OWN = "rgba.png"
+COMPANIONS = ("_depth", "_normal")  # of the same view; the picture is the file without, or with _rgba
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`name` is unique in its folder."""
+
+    name: str
+    path: Path
+
+
+def find_pictures(folder: Path) -> list[Picture]:
+    """By name; whether they can be read is found out later, one by one."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder of pictures")
+    found = [picture for entry in sorted(folder.iterdir()) if (picture := _picture(entry)) is not None]
+    if not found:
+        wanted = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
+        raise UserError(f"{folder}: no pictures in it; expected {wanted} or <name>/{IN_A_FOLDER_OF_ITS_OWN}")
+    times = Counter(picture.name for picture in found)
+    return [
+        Picture(picture.path.name, picture.path) if times[picture.name] > 1 and _alone(picture) else picture
+        for picture in found
+    ]
+
+
+def _picture(entry: Path) -> Picture | None:
+    if entry.name.startswith("."):
+        return None
+    inside = entry / IN_A_FOLDER_OF_ITS_OWN
+    if inside.exists():
+        return Picture(entry.name, inside)
+    if entry.is_dir() or entry.suffix.lower() not in SUFFIXES or _is_companion(entry):
+        return None
+    return Picture(entry.stem, entry)
+
+
+def _alone(picture: Picture) -> bool:
+    """A file that names itself, not its folder: cat.png beside cat.jpg or cat/rgba.png needs its suffix."""
+    return picture.path.stem == picture.name
+
+
+def _is_companion(file: Path) -> bool:
+    for suffix in COMPANIONS:
+        stem = file.stem.removesuffix(suffix)
+        if stem != file.stem and any(file.with_name(f"{stem}{end}.png").exists() for end in ("", "_rgba")):
+            return True
+    return False

@@ -1,0 +1,77 @@
+"""From a command's arguments to jobs: every picture by every config, picture by picture."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reconstruction.batch import refuse_other_settings
+from reconstruction.job import Job, read_json
+from reconstruction.pictures import find_pictures
+from reconstruction.settings import DECIDED, settings
+from threestudio.errors import UserError
+from threestudio.utils.config import config_to_primitive, load_config
+
+DECIDING = ("seed", "data_type", "data", "system_type", "system", "trainer")
+
+
+def planned(
+    folder: Path, configs: Sequence[Path], overrides: Sequence[str], out: Path, clip: Path | None = None
+) -> list[Job]:
+    """Nothing is written yet, but what is wrong with the command is found out."""
+    methods = {config.stem: config for config in configs}
+    if len(methods) < len(configs):
+        raise UserError("--config: two files of one name; rename one, for their results go by it")
+    refuse_decided(overrides)
+    if clip is not None and not (clip / "config.json").is_file():
+        raise UserError(f"{clip}: no CLIP in it (config.json and *.safetensors, as transformers saves them)")
+    return [
+        Job(
+            picture=picture.name,
+            path=os.path.abspath(picture.path),
+            method=method,
+            config=os.path.abspath(config),
+            overrides=tuple(overrides),
+            out=os.path.abspath(out),
+            clip=None if clip is None else os.path.abspath(clip),
+        )
+        for picture in find_pictures(folder)
+        for method, config in methods.items()
+    ]
+
+
+def refuse_decided(overrides: Sequence[str]) -> None:
+    for override in overrides:
+        key = override.split("=", 1)[0]
+        if key in DECIDED:
+            raise UserError(f"command line: {key} is decided for each picture; leave it out")
+
+
+def check_settings(jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
+    """Each method's settings, kept in its folder; refused where its results were made with others."""
+    found = {}
+    for job in jobs:
+        if job.method not in found:
+            found[job.method] = settings_of(job)
+    for method, its in found.items():
+        refuse_other_settings(method, Path(jobs[0].out), its)
+    return found
+
+
+def settings_of(job: Job) -> dict[str, Any]:
+    """What a method's results depend on, beside the pictures, the code and the weights' content."""
+    any_picture = Job("picture", "picture.png", job.method, job.config, job.overrides, "")
+    cfg = config_to_primitive(load_config(job.config, cli_args=settings(any_picture)))
+    return {key: cfg[key] for key in DECIDING}
+
+
+def notices(methods: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Which weights made the results, and what their makers want to be said of them."""
+    lines = []
+    for method, its in methods.items():
+        guidance = its["system"].get("guidance", {})
+        weights = [part["weights"] for name in ("base", "refiner") if (part := guidance.get(name) or {}).get("weights")]
+        lines.append(f"{method}: weights {' and '.join(map(str, weights)) or 'none named'}.")
+        for path in weights:
+            lines.append((read_json(Path(path) / "zero123.json") or {}).get("notice", ""))
+    return [line for line in dict.fromkeys(lines) if line]
