@@ -127,10 +127,8 @@ def _write_part(
     """Copy each of the module's tensors to the place in the template's tensors that its key is read from."""
     for key, place in keys.items():
         if key not in state or tuple(state[key].shape) != place.shape:
-            found = list(state[key].shape) if key in state else "nothing"
-            raise UserError(
-                f"{file}: {place.name} is {list(place.shape)} here and the model has {found}; not its layout"
-            )
+            found = list(state[key].shape) if key in state else "none"
+            raise UserError(f"{file}: {place.name} is {list(place.shape)}, the model's is {found}; not its template")
         whole = result.setdefault(place.name, torch.empty(template[place.name].shape, dtype=state[key].dtype))
         whole.as_strided(place.shape, place.stride, place.start).copy_(state[key])
 

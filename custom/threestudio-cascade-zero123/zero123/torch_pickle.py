@@ -7,6 +7,7 @@ an inert object that is never imported. A name that only makes sense to be run (
 of a library that is no bookkeeping) is refused, with the file's name.
 """
 
+import _compat_pickle
 import builtins
 import collections
 import pickle
@@ -36,8 +37,8 @@ STORAGES = {
     "BoolStorage": torch.bool,
 }
 CONTAINERS = {"set", "frozenset", "list", "dict", "tuple", "int", "float", "complex", "bool", "str", "bytes", "object"}
-# Python 2's names, which pickles of protocol 2 use, and the systems' names of `os`.
-RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg", "posix": "os", "nt": "os"}
+# The systems' names of `os`.
+RENAMED = {"posix": "os", "nt": "os"}
 # Of the standard library, only what holds data.
 DATA_MODULES = {"datetime", "pathlib", "enum", "typing", "decimal", "fractions", "uuid", "numbers", "collections"}
 DATA_NAMES = {
@@ -122,6 +123,9 @@ class _Unpickler(pickle.Unpickler):
         self.file, self.records = file, records
 
     def find_class(self, module: str, name: str) -> Any:
+        # Pickles of protocol 2, as PyTorch writes them, spell the standard library as Python 2 did.
+        module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
+        module = _compat_pickle.IMPORT_MAPPING.get(module, module)
         module = RENAMED.get(module, module)
         full, root = f"{module}.{name}", module.partition(".")[0]
         if full in REAL:

@@ -1,0 +1,81 @@
+"""Time and peak memory of loading Zero-1-to-3 weights, each in a process of its own.
+
+    python benchmarks/loading.py WEIGHTS [WEIGHTS ...] [--dtype float32] [--config LDM.yaml] [--repeat 3] [--cold]
+
+Prints for each the best time, and the peak of the process's memory above what it had before, as a multiple of the
+weights that are kept; then the first one's time over each other's. `--cold` drops the files from the system's cache
+before each reading (posix_fadvise). Peaks are read from Linux's /proc, mapped files included.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+STATUS = Path("/proc/self/status")
+
+
+def measure(options: argparse.Namespace) -> None:
+    """In the child: one line with seconds, bytes kept and the peak above the memory before."""
+    from cascade_zero123.zero123.weights import read_zero123
+
+    before = resident("VmRSS")
+    start = time.perf_counter()
+    model = read_zero123(options.weights[0], dtype=getattr(torch, options.dtype), config=options.config)
+    seconds = time.perf_counter() - start
+    kept = sum(tensor.nbytes for tensor in model.state_dict().values())
+    print(f"measured {seconds} {kept} {resident('VmHWM') - before}")
+
+
+def resident(key: str) -> int:
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(key))
+    return int(line.split()[1]) * 1024
+
+
+def drop_from_cache(weights: str) -> None:
+    path = Path(weights)
+    for file in [path] if path.is_file() else path.rglob("*"):
+        if file.is_file():
+            with open(file, "rb") as opened:
+                os.fsync(opened.fileno())
+                os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def in_child(weights: str, options: argparse.Namespace) -> tuple[float, int, int]:
+    if options.cold:
+        drop_from_cache(weights)
+    command = [sys.executable, __file__, weights, "--child", "--dtype", options.dtype]
+    command += ["--config", options.config] if options.config and Path(weights).is_file() else []
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    seconds, kept, peak = next(line for line in output.splitlines() if line.startswith("measured ")).split()[1:]
+    return float(seconds), int(kept), int(peak)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", nargs="+")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "float16", "bfloat16"))
+    parser.add_argument("--config")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--cold", action="store_true")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        return measure(options)
+    first = None
+    for weights in options.weights:
+        results = [in_child(weights, options) for _ in range(options.repeat)]
+        seconds, kept, peak = min(result[0] for result in results), results[0][1], max(result[2] for result in results)
+        first = first or seconds
+        print(
+            f"{weights} in {options.dtype}: {seconds:.1f} s ({first / seconds:.1f}x as fast as the first), "
+            f"{kept / 1e9:.2f} GB kept, peak {peak / 1e9:.2f} GB = {peak / kept:.2f}x"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""Folders as the hub has them, made here from a tiny model; the hub itself is a stand-in."""
+
+import json
+import os
+from types import SimpleNamespace
+
+import huggingface_hub
+import pytest
+import torch
+from cascade_zero123.errors import UserError
+from cascade_zero123.zero123 import hub
+from cascade_zero123.zero123.weights import load_zero123, save_zero123, weights_files
+from safetensors.torch import load_file, save_file
+from tiny_ldm import tiny_state, write_ckpt, write_config
+
+UNET, VAE = "unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model"
+OLD_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    return load_zero123(write_ckpt(folder / "tiny.ckpt", tiny_state()), config=write_config(folder))
+
+
+@pytest.fixture
+def kxic(model, tmp_path):
+    """Pickled weights, `cc_projection` with prefixed keys, the autoencoder's attention by its old names."""
+    folder = tmp_path / "zero123-xl"
+    save_zero123(model, folder)
+    (folder / "zero123.json").unlink()
+    projection = load_file(folder / "cc_projection/model.safetensors")
+    projection = {f"projection.{key}": value for key, value in projection.items()}
+    save_file(projection, folder / "cc_projection/diffusion_pytorch_model.safetensors")
+    (folder / "cc_projection/model.safetensors").unlink()
+    (folder / "cc_projection/config.json").write_text('{"_class_name": "CCProjection"}')
+    for file in list(folder.rglob("*.safetensors")):
+        tensors = {old_name(key): value for key, value in load_file(file).items()}
+        name = "pytorch_model.bin" if file.name == "model.safetensors" else f"{file.stem}.bin"
+        torch.save(tensors, file.with_name(name))
+        file.unlink()
+    embeddings = torch.load(folder / "image_encoder/pytorch_model.bin")
+    embeddings["vision_model.embeddings.position_ids"] = torch.arange(10)[None]
+    torch.save(embeddings, folder / "image_encoder/pytorch_model.bin")
+    return folder
+
+
+@pytest.fixture
+def bennyguo(model, tmp_path):
+    """`clip_camera_projection`, and a U-Net in variants of which one is the moving average."""
+    folder = tmp_path / "zero123-xl-diffusers"
+    save_zero123(model, folder)
+    (folder / "zero123.json").unlink()
+    projection = load_file(folder / "cc_projection/model.safetensors")
+    (folder / "clip_camera_projection").mkdir()
+    projection = {f"proj.{key}": value for key, value in projection.items()}
+    save_file(projection, folder / "clip_camera_projection/diffusion_pytorch_model.safetensors")
+    (folder / "cc_projection/model.safetensors").unlink()
+    (folder / "cc_projection").rmdir()
+    for part in (UNET, VAE):
+        tensors = load_file(folder / f"{part}.safetensors")
+        save_file({key: value.half() for key, value in tensors.items()}, folder / f"{part}.fp16_ema.safetensors")
+        others = {key: 2 * value if part == UNET else value for key, value in tensors.items()}
+        save_file(others, folder / f"{part}.safetensors")
+        save_file({key: value.half() for key, value in others.items()}, folder / f"{part}.fp16.safetensors")
+    return folder
+
+
+def old_name(key):
+    for new, old in OLD_NAMES.items():
+        key = key.replace(f"mid_block.attentions.0.{new}.", f"mid_block.attentions.0.{old}.")
+    return key
+
+
+def same(found, expected):
+    assert found.state_dict().keys() == expected.state_dict().keys()
+    assert all(torch.equal(value, found.state_dict()[key]) for key, value in expected.state_dict().items())
+
+
+def test_pickled_folders_with_prefixed_projection_and_old_attention_load_the_same_model(kxic, model):
+    assert "decoder.mid_block.attentions.0.query.weight" in torch.load(kxic / f"{VAE}.bin")
+    same(load_zero123(kxic), model)
+    assert all(file.is_file() for file in weights_files(kxic))
+
+
+def test_folders_with_a_clip_camera_projection_load_it(bennyguo, model):
+    same(load_zero123(bennyguo).cc_projection, model.cc_projection)
+
+
+def test_of_a_unet_s_variants_the_moving_average_is_the_model_and_of_others_the_plain_one(bennyguo, model):
+    loaded = load_zero123(bennyguo)
+    assert torch.equal(loaded.unet.conv_in.weight, model.unet.conv_in.weight.half().float())
+    same(loaded.vae, model.vae)
+    names = {file.name for file in weights_files(bennyguo) if file.suffix != ".json"}
+    assert "diffusion_pytorch_model.fp16_ema.safetensors" in names and len(names) == 3
+
+
+def test_folders_without_settings_are_of_the_published_image_size(bennyguo):
+    loaded = load_zero123(bennyguo)
+    assert loaded.settings.image_size == 256
+    assert loaded.unet.config.sample_size == 256 // 2  # this tiny autoencoder halves; the published one divides by 8
+
+
+def test_the_name_says_which_pose_token_unless_the_settings_do(bennyguo, model):
+    stable = bennyguo.rename(bennyguo.with_name("stable-zero123-diffusers"))
+    assert load_zero123(stable).settings.pose_token == "stable-zero123"
+    save_zero123(model, stable.with_name("stable-zero123-ours"))
+    assert load_zero123(stable.with_name("stable-zero123-ours")).settings.pose_token == "zero123"
+
+
+def test_schedulers_of_other_classes_never_clip_latents(bennyguo):
+    file = bennyguo / "scheduler/scheduler_config.json"
+    config = json.loads(file.read_text())
+    del config["clip_sample"]
+    file.write_text(json.dumps(config | {"_class_name": "PNDMScheduler", "skip_prk_steps": True}))
+    assert not load_zero123(bennyguo).scheduler().config.clip_sample
+
+
+def test_a_pickled_folder_that_runs_something_is_refused(kxic, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    torch.save({"conv_in.weight": Evil()}, kxic / f"{UNET}.bin")
+    with pytest.raises(UserError, match="os.system"):
+        load_zero123(kxic)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_parts_of_different_models_are_refused(bennyguo):
+    file = bennyguo / "clip_camera_projection/diffusion_pytorch_model.safetensors"
+    save_file({"proj.weight": torch.zeros(16, 7), "proj.bias": torch.zeros(16)}, file)
+    with pytest.raises(UserError, match="cc_projection takes 7 channels, expected 16"):
+        load_zero123(bennyguo)
+
+
+def test_weights_in_pieces_are_explained(bennyguo):
+    for file in (bennyguo / "unet").glob("*.safetensors"):
+        file.unlink()
+    (bennyguo / f"{UNET}.safetensors.index.json").write_text("{}")
+    with pytest.raises(UserError, match="several pieces"):
+        load_zero123(bennyguo)
+
+
+# --- The hub ---
+
+
+@pytest.fixture
+def hub_with(monkeypatch, tmp_path):
+    """A hub that has `folder` as owner/name and records what is asked of it."""
+
+    def make(folder, cached=False):
+        asked = SimpleNamespace(files=None, downloads=0)
+        names = [str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()]
+        names += ["README.md", "feature_extractor/preprocessor_config.json", "safety_checker/model.safetensors"]
+
+        class Api:
+            def model_info(self, name, files_metadata):
+                return SimpleNamespace(siblings=[SimpleNamespace(rfilename=n, size=1_000_000_000) for n in names])
+
+        def snapshot_download(name, local_files_only=False, allow_patterns=None):
+            if local_files_only and not cached:
+                raise huggingface_hub.errors.LocalEntryNotFoundError("not cached")
+            if not local_files_only:
+                asked.files, asked.downloads = allow_patterns, asked.downloads + 1
+            return str(folder)
+
+        monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+        return asked
+
+    return make
+
+
+def test_a_hub_id_is_fetched_after_saying_how_much_and_only_what_is_read(bennyguo, hub_with, caplog):
+    asked = hub_with(bennyguo)
+    with caplog.at_level("INFO"):
+        load_zero123("owner/zero123-xl-diffusers")
+    assert "Downloading owner/zero123-xl-diffusers from huggingface.co: 8 files, 8.0 GB" in caplog.text
+    assert sorted(asked.files) == [
+        "clip_camera_projection/diffusion_pytorch_model.safetensors",
+        "image_encoder/config.json",
+        "image_encoder/model.safetensors",
+        "scheduler/scheduler_config.json",
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.fp16_ema.safetensors",
+        "vae/config.json",
+        "vae/diffusion_pytorch_model.safetensors",
+    ]
+
+
+def test_a_cached_hub_model_needs_no_connection(bennyguo, hub_with, monkeypatch):
+    asked = hub_with(bennyguo, cached=True)
+    monkeypatch.setattr(huggingface_hub, "HfApi", None)
+    load_zero123("owner/zero123-xl-diffusers")
+    assert asked.downloads == 0
+
+
+def test_offline_a_hub_id_is_explained_in_one_line(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        UserError, match="no such folder here, and not to be had from https://huggingface.co/"
+    ) as caught:
+        load_zero123("nobody/zero123-of-no-name")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_repository_of_something_else_is_refused_before_it_is_fetched(tmp_path, hub_with):
+    (tmp_path / "model.safetensors").write_text("")
+    asked = hub_with(tmp_path)
+    with pytest.raises(UserError, match="has no unet/"):
+        load_zero123("owner/name")
+    assert asked.downloads == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("kxic/zero123-xl", True),
+        ("load/zero123-xl.ckpt", False),
+        ("owner/name.safetensors", False),
+        ("load/nowhere", False),
+        ("./kxic/zero123-xl", False),
+        ("/kxic/zero123-xl", False),
+        ("a/b/c", False),
+        ("name", False),
+    ],
+)
+def test_hub_ids_are_told_from_places_on_disk(path, expected, tmp_path, monkeypatch):
+    (tmp_path / "load").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert hub.is_hub_id(path) == expected
