@@ -6,8 +6,9 @@ import torch
 import trimesh
 
 from threestudio import cameras
-from threestudio.models.image_projection import ReferenceView, picture_on_surface, project_picture
+from threestudio.models.image_projection import picture_on_surface, project_picture
 from threestudio.models.mesh import Mesh
+from threestudio.models.reference_view import ReferenceView
 
 RED, GREEN = np.array([0.9, 0.1, 0.1]), np.array([0.1, 0.9, 0.1])
 

@@ -10,9 +10,9 @@ import threestudio
 from threestudio import cameras
 from threestudio.errors import UserError
 from threestudio.models.exporters.mesh_exporter import MeshExporter
-from threestudio.models.image_projection import ReferenceView
 from threestudio.models.mesh import Mesh, TexturedMesh
 from threestudio.models.mesh_io import read_glb, write_glb
+from threestudio.models.reference_view import ReferenceView
 
 SHAPE = union(sphere(0.4), torus(0.45, 0.12))
 FAST = {"max_faces": 6000, "texture_size": 512}

@@ -5,35 +5,21 @@ camera does not see, and falls smoothly where the picture says little about the 
 grazing angles, at the object's outline, and where one part of the object hides another.
 """
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
-import torch
-import trimesh
 from jaxtyping import Float
 from scipy import ndimage
 
-from threestudio import cameras
 from threestudio.models.mesh import Mesh
+from threestudio.models.reference_view import FirstHits, ReferenceView
 
 FADE_COSINES = (0.1, 0.35)  # between normal and view: no picture below the first, picture alone above the second
 OUTLINE_MARGINS = (0.005, 0.018)  # the same for the distance to an outline, as fractions of the picture's height
 DEPTH_JUMP = 0.04  # neighbouring pixels this far apart, as a fraction of the object, belong to different parts
-VISIBLE_WITHIN = 0.004  # how far behind the first hit a point still counts as seen, as a fraction of the object
 DEPTH_MAP_HEIGHT = 256
 # The field was trained on this very picture: larger differences are misalignments, and would spoil the unseen side.
 LARGEST_GAIN = 1.2
 LARGEST_SHIFT = 0.1
-
-
-@dataclass(frozen=True)
-class ReferenceView:
-    """A picture with straight alpha and the camera that took it."""
-
-    rgba: Float[np.ndarray, "h w 4"]  # in [0, 1]
-    c2w: Float[np.ndarray, "4 4"]
-    fovy_deg: float
 
 
 def project_picture(
@@ -64,59 +50,23 @@ def picture_on_surface(
     distance = np.linalg.norm(towards_camera, axis=1, keepdims=True)
     unit_normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-20)
     cosine = (unit_normals * towards_camera / distance).sum(axis=1)
-    row, column = _pixels(positions, view)
     height, width = view.rgba.shape[:2]
+    row, column = view.pixels(positions, height, width)
     inside = (row > 0) & (row < height - 1) & (column > 0) & (column < width - 1)
     facing = np.flatnonzero((cosine > FADE_COSINES[0]) & inside)
-    caster = _Caster(mesh, view)
-    seen = facing[caster.sees(positions[facing])]
+    hits = FirstHits(mesh, view)
+    seen = facing[hits.sees(positions[facing])]
     rgba = _sample(_premultiplied(view.rgba), row[seen], column[seen])
     colors[seen] = rgba[:, :3] / np.maximum(rgba[:, 3:], 1e-6)
-    certainty = _sample(_distance_weight(caster, view)[..., None], row[seen], column[seen])
+    certainty = _sample(_distance_weight(hits, view)[..., None], row[seen], column[seen])
     weight[seen] = certainty * _smoothstep(cosine[seen, None], *FADE_COSINES) * (rgba[:, 3:] > 0.5)
     return colors, weight
 
 
-class _Caster:
-    """First hits of the reference camera's rays."""
-
-    def __init__(self, mesh: Mesh, view: ReferenceView):
-        self.surface = mesh.to_trimesh()
-        self.intersector = trimesh.ray.ray_pyembree.RayMeshIntersector(self.surface)
-        self.origin = np.asarray(view.c2w[:3, 3], dtype=np.float64)
-        self.extent = float(np.linalg.norm(np.ptp(mesh.positions, axis=0)))
-
-    def depth(self, directions: Float[np.ndarray, "ray 3"]) -> Float[np.ndarray, "ray"]:
-        """Distance to the first hit along unit directions; infinite for a miss."""
-        origins = np.broadcast_to(self.origin, directions.shape)
-        face = self.intersector.intersects_first(origins, directions)
-        normal = self.surface.face_normals[face]
-        corner = self.surface.triangles[face, 0]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            depth = ((corner - origins) * normal).sum(axis=1) / (directions * normal).sum(axis=1)
-        return np.where((face >= 0) & np.isfinite(depth), depth, np.inf)
-
-    def sees(self, positions: Float[np.ndarray, "point 3"]):
-        offset = positions - self.origin
-        distance = np.linalg.norm(offset, axis=1)
-        return self.depth(offset / distance[:, None]) > distance - VISIBLE_WITHIN * self.extent
-
-
-def _pixels(positions: Float[np.ndarray, "point 3"], view: ReferenceView):
-    """Rows and columns in units of pixels, counted from the centre of the first one."""
-    height, width = view.rgba.shape[:2]
-    fovy = torch.deg2rad(torch.tensor([view.fovy_deg], dtype=torch.float64))
-    projection = cameras.projection(fovy, width / height, 0.01, 100.0)
-    to_clip = cameras.world_to_clip(torch.as_tensor(view.c2w, dtype=torch.float64)[None], projection)[0].numpy()
-    clip = positions @ to_clip[:, :3].T + to_clip[:, 3]
-    x, y = (clip[:, :2] / clip[:, 3:]).T
-    return 0.5 * (1.0 - y) * height - 0.5, 0.5 * (1.0 + x) * width - 0.5
-
-
-def _distance_weight(caster: _Caster, view: ReferenceView) -> Float[np.ndarray, "h w"]:
+def _distance_weight(hits: FirstHits, view: ReferenceView) -> Float[np.ndarray, "h w"]:
     """From 0 at an outline, of the picture's mask or in the mesh's depth, to 1 away from all."""
     height, width = view.rgba.shape[:2]
-    outline = _outline_in_depth(caster, view)
+    outline = _outline_in_depth(hits, view)
     mask = np.pad(view.rgba[..., 3] > 0.5, 1)
     from_mask = ndimage.distance_transform_edt(mask)[1:-1, 1:-1]
     from_depth = ndimage.distance_transform_edt(~outline) * height / outline.shape[0]
@@ -124,16 +74,13 @@ def _distance_weight(caster: _Caster, view: ReferenceView) -> Float[np.ndarray, 
     return _smoothstep(np.minimum(from_mask, enlarged) / height, *OUTLINE_MARGINS)
 
 
-def _outline_in_depth(caster: _Caster, view: ReferenceView):
+def _outline_in_depth(hits: FirstHits, view: ReferenceView):
     """Pixels of the depth map whose neighbours lie on another part of the object, or beside it."""
     height = DEPTH_MAP_HEIGHT
     width = round(height * view.rgba.shape[1] / view.rgba.shape[0])
-    c2w = torch.as_tensor(view.c2w, dtype=torch.float64)[None]
-    fovy = torch.deg2rad(torch.tensor([view.fovy_deg], dtype=torch.float64))
-    _, directions = cameras.rays(c2w, fovy, height, width)
-    depth = caster.depth(directions.reshape(-1, 3).numpy()).reshape(height, width)
+    depth = hits.depth_map(height, width)
     depth = np.where(np.isfinite(depth), depth, 1e6)
-    outline = ndimage.maximum_filter(depth, 3) - ndimage.minimum_filter(depth, 3) > DEPTH_JUMP * caster.extent
+    outline = ndimage.maximum_filter(depth, 3) - ndimage.minimum_filter(depth, 3) > DEPTH_JUMP * hits.extent
     # Without any outline the distance to it would be undefined.
     outline[[0, -1]] = outline[:, [0, -1]] = True
     return outline

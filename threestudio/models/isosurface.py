@@ -26,6 +26,9 @@ COARSE_RESOLUTION = 64
 DEFAULT_CHUNK = 1 << 17
 
 Density = Callable[[Float[Tensor, "point 3"]], Float[Tensor, "point 1"]]
+# How deep points lie inside, in world units; negative outside.
+Solid = Callable[[Float[np.ndarray, "point 3"]], Float[np.ndarray, "point"]]
+Amend = Callable[[Mesh], Solid | None]
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,27 @@ class DensityGrid:
         return self.origin + self.step * index
 
 
-def extract_isosurface(density: Density, bbox: Float[Tensor, "2 3"], settings: IsosurfaceSettings) -> Mesh:
-    """The closed surface of a density on the box; raises `UserError` if nothing in it is opaque."""
+def extract_isosurface(
+    density: Density, bbox: Float[Tensor, "2 3"], settings: IsosurfaceSettings, amend: Amend | None = None
+) -> Mesh:
+    """The closed surface of a density on the box; raises `UserError` if nothing in it is opaque.
+
+    `amend` is shown the surface and may answer with a solid to be added to it, before the surface is cut again.
+    """
+    grid, level = _sampled(density, bbox, settings)
+    surface = _surface(grid, level)
+    added = None if amend is None else amend(surface)
+    return surface if added is None else _surface(grid, level, added)
+
+
+def _sampled(density: Density, bbox: Float[Tensor, "2 3"], settings: IsosurfaceSettings) -> tuple[DensityGrid, float]:
+    """The density where the surface is, and the level that cuts it."""
     lower, upper = bbox.detach().cpu().double().numpy()
     chunk = settings.chunk or DEFAULT_CHUNK
     sample = _sampler(density, bbox.device, chunk)
     if not settings.coarse_to_fine:
         grid = _sample_box(sample, lower, upper, settings.resolution)
-        return _surface(grid, _level(grid, settings.threshold, haze_of(grid.values)))
+        return grid, _level(grid, settings.threshold, haze_of(grid.values))
     coarse = _sample_box(sample, lower, upper, min(COARSE_RESOLUTION, settings.resolution))
     haze = haze_of(coarse.values)
     level = _level(coarse, settings.threshold, haze)
@@ -68,7 +84,7 @@ def extract_isosurface(density: Density, bbox: Float[Tensor, "2 3"], settings: I
         sample, *_occupied_box(coarse, 0.5 * (level + haze), lower, upper), (settings.resolution + 1) // 2
     )
     level = _level(half, settings.threshold, haze)
-    return _surface(_refine(half, level, sample), level)
+    return _refine(half, level, sample), level
 
 
 def _sampler(density: Density, device: torch.device, chunk: int):
@@ -145,8 +161,12 @@ def _points_of_cells(cells, shape) -> Bool[np.ndarray, "x y z"]:
     return points
 
 
-def _surface(grid: DensityGrid, level: float) -> Mesh:
+def _surface(grid: DensityGrid, level: float, added: Solid | None = None) -> Mesh:
     signed = signed_level(grid.values, level)
+    if added is not None:
+        index = np.stack(np.meshgrid(*map(np.arange, signed.shape), indexing="ij"), axis=-1).reshape(-1, 3)
+        depth = added(grid.point_of(index)).reshape(signed.shape) / grid.step
+        signed = np.maximum(signed, np.clip(depth, -LEVEL_SPAN, LEVEL_SPAN).astype(signed.dtype))
     signed[signed == 0] = 1e-6  # a sample exactly on the level would give faces without area
     # One layer of outside all around closes the surface where the object touches the box.
     signed = np.pad(signed, 1, constant_values=-LEVEL_SPAN)

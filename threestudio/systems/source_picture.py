@@ -13,7 +13,7 @@ import threestudio
 from threestudio import cameras
 from threestudio.models.contact_sheet import save_contact_sheet
 from threestudio.models.geometry.visual_hull import VisualHull
-from threestudio.models.image_projection import ReferenceView
+from threestudio.models.reference_view import ReferenceView
 
 INPUT, PROMPT_VIEWS, OVERVIEW = "input.png", "prompt-views", "contact-sheet.png"
 

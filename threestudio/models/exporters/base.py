@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import threestudio
-from threestudio.models.image_projection import ReferenceView
+from threestudio.models.reference_view import ReferenceView
 from threestudio.utils.base import BaseObject
 
 

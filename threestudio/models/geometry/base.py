@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from threestudio.models.isosurface import IsosurfaceSettings, extract_isosurface
+from threestudio.models.isosurface import Amend, IsosurfaceSettings, extract_isosurface
 from threestudio.models.mesh import Mesh
 from threestudio.utils.base import BaseModule
 
@@ -67,5 +67,5 @@ class BaseImplicitGeometry(BaseGeometry):
         """Negative inside."""
         return threshold - field
 
-    def isosurface(self) -> Mesh:
-        return extract_isosurface(self.forward_density, self.bbox, IsosurfaceSettings.from_geometry(self.cfg))
+    def isosurface(self, amend: Amend | None = None) -> Mesh:
+        return extract_isosurface(self.forward_density, self.bbox, IsosurfaceSettings.from_geometry(self.cfg), amend)
