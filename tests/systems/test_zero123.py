@@ -123,6 +123,24 @@ def test_the_stage_follows_the_step(make):
     assert make(warm_start_steps=2)[0].stage == SDS
 
 
+@pytest.mark.parametrize("until, kept", [(5, True), (2, False)])
+def test_the_predicted_views_stay_beside_sds_while_they_have_weight(make, until, kept):
+    losses = {"lambda_rgb": 1.0, "lambda_sds": 0.01, "lambda_warm_rgb": [1, 10.0, 0.0, until]}
+    system, data = make(warm_start_views=3, warm_start_steps=1, warm_start_batch=2, loss=losses)
+    original, taken = system.parts, []
+
+    def spy(batch):
+        taken.append([])
+        for part, terms in original(batch):
+            taken[-1].append(part)
+            yield part, terms
+
+    system.parts = spy
+    trained(system, data, 3)
+    assert taken[0] == ["warm", "ref"]
+    assert taken[2] == (["zero123", "warm", "ref"] if kept else ["zero123", "ref"])
+
+
 def test_every_loss_can_be_asked_for_and_is_finite(make):
     names = ("sds", "rgb", "mask", "normal_smooth", "3d_normal_smooth", "orient", "sparsity", "opaque", "distortion")
     system, data = make(loss={f"lambda_{name}": 1.0 for name in names})

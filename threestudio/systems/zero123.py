@@ -75,6 +75,12 @@ class Zero123System(BaseLift3DSystem):
         warm = self.cfg.warm_start_views > 0 and self.true_global_step < self.cfg.warm_start_steps
         return WARM_START if warm else SDS
 
+    @property
+    def keeps_warm_views(self) -> bool:
+        """Beside SDS, for as long as they have any weight."""
+        weight = self.weight("warm_rgb") + self.weight("warm_mask")
+        return self.cfg.warm_start_views > 0 and self.cfg.warm_start_steps > 0 and weight > 0
+
     def on_fit_start(self) -> None:
         super().on_fit_start()
         self.guidance = threestudio.find(self.cfg.guidance_type)(self.cfg.guidance)
@@ -105,6 +111,8 @@ class Zero123System(BaseLift3DSystem):
         elif freq.ref_or_zero123 == "accumulate":
             if not only_picture:
                 yield "zero123", self.sds_losses(batch["random_camera"])
+            if self.keeps_warm_views:
+                yield "warm", self.warm_start_losses(batch)
             yield "ref", self.picture_losses(batch)
         elif only_picture or step % freq.n_ref == 0:
             yield "ref", self.picture_losses(batch)
