@@ -74,6 +74,10 @@ def _phases(mode: str, cfg: Any, trainer: pl.Trainer, system: Any, data: Any) ->
 
 def _resumed_checkpoint(cfg: Any, mode: str) -> dict[str, Any] | None:
     """The checkpoint that `resume` means."""
+    if getattr(threestudio.find(cfg.system_type), "nothing_to_train", False):
+        if mode != "test" or cfg.resume is not None:
+            raise UserError(f"{cfg.system_type} trains nothing: pass --test, without resume=")
+        return None
     if cfg.resume is None:
         if mode != "train":
             raise UserError(f"--{mode} needs a checkpoint: pass resume=<trial folder> or resume=<file>.ckpt")

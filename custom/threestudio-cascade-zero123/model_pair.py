@@ -54,14 +54,21 @@ class Residence:
 
 
 def chosen(
-    base: Mapping[str, Any], refiner: Mapping[str, Any], upstream_path: str = "", upstream_config: str = ""
+    base: Mapping[str, Any],
+    refiner: Mapping[str, Any],
+    upstream_path: str = "",
+    upstream_config: str = "",
+    block: str = "guidance",
 ) -> tuple[Choice, Choice]:
-    """Base and Refiner; the latter defaults to the former. `upstream_path` is upstream's name of base.weights."""
+    """Base and Refiner; the latter defaults to the former. `upstream_path` is upstream's name of base.weights.
+
+    `block` is where the user wrote them.
+    """
     keys = [field.name for field in dataclasses.fields(Choice)]
     for name, given in (("base", base), ("refiner", refiner)):
         for key in given:
             if key not in keys:
-                raise UserError(f"guidance.{name}.{key}: unknown key; known are {', '.join(keys)}")
+                raise UserError(f"{block}.{name}.{key}: unknown key; known are {', '.join(keys)}")
     base = {key: value for key, value in base.items() if value}
     refiner = {key: value for key, value in refiner.items() if value}
     if "weights" not in base and upstream_path:
@@ -69,7 +76,7 @@ def chosen(
         config = upstream_config if os.path.isfile(upstream_path) else None
         base = {"weights": upstream_path, "config": config} | base
     if "weights" not in base:
-        raise UserError("guidance.base.weights must be given: Zero-1-to-3 weights, a folder or a checkpoint")
+        raise UserError(f"{block}.base.weights must be given: Zero-1-to-3 weights, a folder or a checkpoint")
     first = Choice(**base)
     return first, Choice(**refiner) if "weights" in refiner else dataclasses.replace(first, **refiner)
 

@@ -127,3 +127,29 @@ def test_continuing_ddim_from_the_top_is_a_whole_run():
     path = continue_ddim(model, context, noise, 999, 10, 1.0)
     assert len(path) == 10
     torch.testing.assert_close(path[-1], sample_ddim(model, context, noise, 10, 1.0))
+
+
+@pytest.mark.parametrize("eta", [0.3, 1.0])
+def test_eta_adds_its_share_of_noise_as_the_ddim_paper_has_it(eta):
+    """Eq. 12 and 16 of Song et al. 2021, in float64, step by step."""
+    model = tiny_model(EPSILON)
+    context, noise = context_of(model), noise_like_latents(model, 3, 0, torch.device("cpu"))
+    added = torch.randn(5, *noise.shape)
+    found = sample_ddim(model, context, noise, 4, 1.0, eta=eta, step_noise=lambda step: added[step])
+    scheduler = model.scheduler()
+    scheduler.set_timesteps(4)
+    alphas, latents = scheduler.alphas_cumprod.double(), noise.double()
+    stride = len(alphas) // 4
+    for index, t in enumerate(scheduler.timesteps.tolist(), start=1):
+        a, b = alphas[t], alphas[t - stride] if t >= stride else scheduler.final_alpha_cumprod.double()
+        epsilon = model.predict(latents.float(), torch.full((3,), t), context).double()
+        x0 = (latents - (1 - a).sqrt() * epsilon) / a.sqrt()
+        sigma = eta * ((1 - b) / (1 - a) * (1 - a / b)).sqrt()
+        latents = b.sqrt() * x0 + (1 - b - sigma**2).sqrt() * epsilon + sigma * added[index]
+    torch.testing.assert_close(found.double(), latents, atol=1e-4, rtol=1e-4)
+
+
+def test_eta_without_seeded_noise_is_refused():
+    model = tiny_model()
+    with pytest.raises(ValueError, match="seeded"):
+        sample_ddim(model, context_of(model), noise_like_latents(model, 3, 0, torch.device("cpu")), 2, 1.0, eta=1.0)

@@ -1,3 +1,3 @@
 """The picture and its cameras."""
 
-from threestudio.data import image, uncond  # noqa: F401  (registers the data modules)
+from threestudio.data import image, source_picture, uncond  # noqa: F401  (registers the data modules)

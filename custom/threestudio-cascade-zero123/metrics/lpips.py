@@ -30,6 +30,7 @@ class Lpips:
 
     name = "LPIPS"
     note = "LPIPS 0.1, AlexNet"
+    smallest = 31  # pixels
 
     def __init__(self, alexnet: str | Path, device: torch.device | str = "cpu") -> None:
         import lpips
@@ -56,6 +57,7 @@ class StLpips:
 
     name = "ST-LPIPS"
     note = "ST-LPIPS (AlexNet) stands in for LPIPS; the two are not comparable"
+    smallest = 21  # pixels
 
     def __init__(self, weights: str | Path, device: torch.device | str = "cpu") -> None:
         self.device = device

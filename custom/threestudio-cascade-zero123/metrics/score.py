@@ -42,9 +42,12 @@ class Score:
 def score(
     metric: Metric | Unavailable, views: Float[Tensor, "view 3 h w"], truth: Float[Tensor, "true_view 3 th tw"]
 ) -> Score:
-    """The mean over the views."""
+    """The mean over the views; none where they are smaller than the metric's network takes."""
     if isinstance(metric, Unavailable):
         return Score(None, metric.reason)
+    side, smallest = min(views.shape[-2:]), getattr(metric, "smallest", 1)
+    if side < smallest:
+        return Score(None, f"it needs pictures of at least {smallest} px, these have {side}")
     return Score(float(metric(views, truth).double().mean()))
 
 

@@ -15,6 +15,10 @@ from torch import Tensor
 from .model import Context, Zero123
 
 Progress = Callable[[int, int], None]
+StepNoise = Callable[[int], Tensor]
+
+# At eta 1 and zero terminal SNR, 1 - a - sigma^2 is 0, and rounding would leave the root of a negative number.
+LARGEST_ETA = 1 - 1e-6
 
 
 def guided(
@@ -64,17 +68,24 @@ def sample_ddim(
     steps: int,
     scale: float,
     progress: Progress | None = None,
+    eta: float = 0.0,
+    step_noise: StepNoise | None = None,
 ) -> Float[Tensor, "view c h w"]:
-    """DDIM (Song et al. 2021) without added noise, so that `noise` alone decides the sample; all views in one batch.
+    """DDIM (Song et al. 2021), all views in one batch. At `eta` 0 no noise is added: `noise` alone decides the sample.
 
+    With `eta` up to 1 (ancestral sampling), `step_noise(i)` is what step i = 1 .. `steps` adds, scaled by its sigma.
     Returns clean, scaled latents. `progress(done, total)` is called after each step.
     """
+    if eta > 0 and step_noise is None:
+        raise ValueError("eta above 0 needs step_noise, so that every draw is seeded")
+    eta = min(eta, LARGEST_ETA)
     scheduler = model.scheduler()
     scheduler.set_timesteps(steps, device=noise.device)
     latents = noise * scheduler.init_noise_sigma
     for done, step in enumerate(scheduler.timesteps, start=1):
         output = guided_output(model, latents, step.expand(len(latents)), context, scale)
-        latents = scheduler.step(output.float(), step, latents).prev_sample
+        added = step_noise(done) if step_noise is not None and eta > 0 else None
+        latents = scheduler.step(output.float(), step, latents, eta=eta, variance_noise=added).prev_sample
         if progress is not None:
             progress(done, len(scheduler.timesteps))
     return latents

@@ -5,7 +5,7 @@ from unittest.mock import MagicMock
 import cascade_zero123.metrics.lpips as module
 import pytest
 import torch
-from cascade_zero123.metrics import Lpips, StLpips, Unavailable, perceptual
+from cascade_zero123.metrics import Lpips, StLpips, Unavailable, perceptual, score
 from torch import nn
 
 
@@ -46,6 +46,15 @@ def test_equal_pictures_are_at_distance_0(no_lpips):
     images, truth = pictures()
     first, second, third = perceptual()(images, truth).tolist()
     assert third == 0 < second < first
+
+
+def test_pictures_that_are_too_small_for_the_network_get_no_number(no_lpips):
+    metric = perceptual()
+    small, enough = (pictures(metric.smallest - less) for less in (1, 0))
+    assert score(metric, *enough).value > 0
+    assert score(metric, *small).reason == "it needs pictures of at least 21 px, these have 20"
+    with pytest.raises(RuntimeError, match="Padding"):
+        metric(*small)
 
 
 def test_what_stands_in_for_lpips_is_not_called_lpips(no_lpips):

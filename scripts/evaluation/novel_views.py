@@ -1,6 +1,6 @@
 """Novel views of held-out objects against the truth, in PSNR with 95 % bootstrap intervals: what the model card states.
 
-    python scripts/evaluate_novel_views.py WEIGHTS VIEWS_DIR [--objects 100] [--out table.md]
+    python scripts/evaluate.py novel-views WEIGHTS VIEWS_DIR [--objects 100] [--out table.md]
 
 WEIGHTS holds base/ and refiner/, VIEWS_DIR packed views in the cascade layout (scripts/render_views.py --packed). One
 target of each object, a random view, from its view 0. "True views" is the oracle: the Refiner with the true nearby
@@ -8,14 +8,12 @@ views as prompts, which tells whether the context is read at all.
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from cascade_zero123.cascade.context import Cascade, joined
-from cascade_zero123.errors import UserError
 from cascade_zero123.metrics.psnr import psnr
 from cascade_zero123.seeding import draw_generator
 from cascade_zero123.training.rendered_views import NEARBY_VIEWS, PackedViews
@@ -24,11 +22,11 @@ from cascade_zero123.zero123.pose import Pose
 from cascade_zero123.zero123.sampler import predict_in_one_step, sample_ddim
 from cascade_zero123.zero123.weights import load_zero123
 from cascade_zero123.zero123.white import on_white
-from evaluation.summary import bootstrap_interval
 from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
+from evaluation.summary import bootstrap_interval
 from threestudio.utils.atomic import atomic_path
 
 Views = Float[Tensor, "view 3 h w"]
@@ -112,8 +110,7 @@ def main(args: argparse.Namespace) -> None:
             partial.write_text(text)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("views", type=str)
     parser.add_argument("--objects", type=int, default=100)
@@ -121,8 +118,3 @@ if __name__ == "__main__":
     parser.add_argument("--scale", type=float, default=1.5, help="guidance scale")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="write the table there, as Markdown")
-    try:
-        main(parser.parse_args())
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)

@@ -1,0 +1,133 @@
+"""Novel views of a picture from the command line ("novel-view-system"); nothing is trained.
+
+    python launch.py --config configs/novel-view.yaml --test data.image_path=cat.png
+
+The batch is the prepared picture and its camera: `rgba` [1 h w 4] in [0, 1], `elevation`, `azimuth` in degrees and
+`camera_distances`. Below the save folder: views/ (and coarse/, prompt-views/) as PNG, cameras.json, grid.png and, of
+several views, turntable.mp4.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+import threestudio
+from threestudio.systems.base import BaseSystem
+
+from .cascade.cache import ViewCache
+from .cascade.prompt_views import NEARBY_DEG, Sampling
+from .cascade.source import as_model_sees
+from .model_pair import ModelPair, Residence, chosen
+from .novel_view import (
+    NovelViews,
+    Prompting,
+    TargetSampling,
+    angle_pairs,
+    base_stage,
+    console_bars,
+    refiner_stage,
+    target_poses,
+)
+from .views_output import as_bytes, camera_list, labelled_rows
+from .zero123.pose import Pose
+from .zero123.precision import dtype_of
+
+
+@threestudio.register("novel-view-system")
+class NovelViewSystem(BaseSystem):
+    nothing_to_train = True  # so the host asks for no checkpoint
+
+    @dataclass
+    class Config(BaseSystem.Config):
+        # {weights, config, pose_token} of load_zero123 (zero123/weights.py). Refiner defaults to Base.
+        base: dict = field(default_factory=dict)
+        refiner: dict = field(default_factory=dict)
+
+        # Target cameras in degrees: rings, one for each elevation, and [azimuth, elevation] or with a distance.
+        azimuths: list = field(default_factory=list)
+        elevations: list = field(default_factory=list)
+        poses: list = field(default_factory=list)
+
+        steps: int = 50  # of DDIM
+        guidance_scale: float = 3.0
+        eta: float = 0.0  # 0: the seed's first noise decides all; 1: noise in every step
+        seed: int = 0
+        chunk: int = 8  # views in a network at once; fewer take less memory, and change nothing else
+        coarse_target: bool = True  # show the Refiner Base's own view from the target
+
+        prompt_views: list = field(default_factory=lambda: [list(offset) for offset in NEARBY_DEG])
+        prompt_steps: int = 25
+        prompt_scale: float = 3.0
+        prompt_seed: int = 0
+        cache_dir: str | None = "outputs/.cache/prompt-views"  # null keeps nothing
+
+        precision: str = "fp32"  # or fp16, bf16, auto: zero123/precision.py
+        vram_O: bool = True  # only what a stage runs is on the device
+        fovy_deg: float | None = None  # for cameras.json; null is what the weights were trained with
+        fps: int = 8  # of the turntable
+
+    cfg: Config
+
+    def configure(self) -> None:
+        cfg = self.cfg
+        self.choices = chosen(cfg.base, cfg.refiner, block="system")
+        self.sampling = TargetSampling(cfg.steps, cfg.guidance_scale, cfg.seed, cfg.eta, cfg.chunk)
+        self.offsets_deg = angle_pairs("system.prompt_views", cfg.prompt_views)
+        target_poses(cfg.poses, cfg.azimuths, cfg.elevations, 1.0)  # refuses before anything is loaded
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        models = self._models()
+        pose = Pose(batch["elevation"], batch["azimuth"], batch["camera_distances"])
+        distance = float(pose.distance[0])
+        targets = target_poses(self.cfg.poses, self.cfg.azimuths, self.cfg.elevations, distance, self.device)
+        source = as_model_sees(batch["rgba"][0].float(), models.refiner.settings.image_size)
+        prompting = self._prompting(models)
+        with models.sampling():
+            seen = base_stage(
+                models.load_base,
+                source,
+                pose,
+                targets,
+                self.sampling,
+                prompting,
+                self.cfg.coarse_target,
+                console_bars,
+            )
+        with models.visit():
+            views = refiner_stage(models.refiner, seen, targets, self.sampling, console_bars)
+        self._save(views, self.cfg.fovy_deg or models.refiner.settings.fovy_deg)
+
+    def _models(self) -> ModelPair:
+        threestudio.info(f"Loading Zero-1-to-3 weights: {self.choices[1].weights}")
+        residence = Residence(self.device, dtype_of(self.cfg.precision, self.device), spare_device=self.cfg.vram_O)
+        models = ModelPair(*self.choices, residence)
+        if models.refiner.settings.notice:
+            threestudio.info(models.refiner.settings.notice)
+        return models
+
+    def _prompting(self, models: ModelPair) -> Prompting:
+        sampling = Sampling(self.cfg.prompt_steps, self.cfg.prompt_scale, self.cfg.prompt_seed)
+        fingerprint = models.base_fingerprint() if self.offsets_deg else ""
+        return Prompting(self.offsets_deg, sampling, ViewCache(self.cfg.cache_dir), fingerprint)
+
+    def _save(self, views: NovelViews, fovy_deg: float) -> None:
+        files = self._save_pictures("views", views.images)
+        if views.base.coarse is not None:
+            self._save_pictures("coarse", views.base.coarse)
+        self.save_image("input.png", as_bytes(views.base.source[0]))
+        views.base.prompts.save(self.get_save_path("prompt-views"))
+        self.save_json("cameras.json", camera_list(views, files, fovy_deg))
+        rows = [[{"type": "rgb", "img": cell} for cell in row] for row in labelled_rows(views)]
+        self.save_image_grid("grid.png", rows)
+        if len(files) > 1:
+            self.save_img_sequence("turntable", "views", r"(\d+)\.png", save_format="mp4", fps=self.cfg.fps)
+        threestudio.info(f"{len(files)} novel views, and all of them at a glance: {self.get_save_path('grid.png')}")
+
+    def _save_pictures(self, folder: str, images: Float[Tensor, "view 3 h w"]) -> list[str]:
+        """Paths below the save folder."""
+        files = [f"{folder}/{index:03d}.png" for index in range(len(images))]
+        for file, image in zip(files, images, strict=True):
+            self.save_image(file, as_bytes(image))
+        return files

@@ -1,0 +1,39 @@
+"""Measures novel views against the truth.
+
+    python scripts/evaluate.py novel-views WEIGHTS PACKED_VIEWS [--objects 100] [--out table.md]
+    python scripts/evaluate.py table1 VIEWS --weights WEIGHTS [--objects 200] [--out table1]
+
+WEIGHTS is a folder with base/ and refiner/, or the weights of one Zero-1-to-3.
+"""
+
+import argparse
+import sys
+
+from cascade_zero123.errors import UserError
+from evaluation import novel_views, table1
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    for name, module in (("novel-views", novel_views), ("table1", table1)):
+        command = commands.add_parser(
+            name, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        module.add_arguments(command)
+        command.set_defaults(main=module.main)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        options.main(options)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
