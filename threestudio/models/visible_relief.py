@@ -18,7 +18,7 @@ from threestudio.models.reference_view import FirstHits, ReferenceView
 
 DEPTH_MAP_HEIGHT = 256  # pixels
 WIDEST = 0.15  # of a pit: the disc's diameter as a fraction of the larger side of the object's box in the picture
-DEEPEST = 0.2  # as a fraction of the object's diagonal
+DEEPEST = 0.3  # as a fraction of the object's diagonal
 SKIN = 0.04  # thickness, likewise, of what closes a hole
 
 
