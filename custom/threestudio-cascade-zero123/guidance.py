@@ -31,6 +31,7 @@ from .model_pair import ModelPair, Residence, chosen
 from .sds import WEIGHTINGS, loss_with_gradient, sds_gradient
 from .seeding import draw_generator
 from .step_pictures import pictures_of_step
+from .zero123.encoding import Encoding
 from .zero123.model import Context
 from .zero123.pose import Pose
 from .zero123.precision import dtype_of
@@ -57,6 +58,7 @@ class CascadeZero123Guidance(BaseObject):
         vram_O: bool = True  # only what a step runs stays on the device
         channels_last: bool = False  # memory format of the convolutions
         compile: bool = False  # torch.compile; the first steps take minutes
+        encoder_gradient: str = "exact"  # or recomputed, linear, small: zero123/encoding.py
 
         cond_image_path: str = ""  # read unless the system hands the prepared picture over
         cond_elevation_deg: float = 0.0
@@ -91,6 +93,7 @@ class CascadeZero123Guidance(BaseObject):
         self.refiner = self.models.refiner
         if self.refiner.settings.notice:
             threestudio.info(self.refiner.settings.notice)
+        self.encoding = Encoding(self.refiner, self.cfg.encoder_gradient)
         self.scheduler = self.refiner.scheduler()
         self.alphas_bar = self.scheduler.alphas_cumprod.to(self.device)
         self.source_pose = self._pose(
@@ -114,6 +117,7 @@ class CascadeZero123Guidance(BaseObject):
             self.prompts = self._prompt_views(source)
             cleanup()
             images = torch.cat([source, self.prompts.images])
+            self.encoding.fit(images)
             self.cascade = Cascade.of(self.refiner, images, joined(self.source_pose, self.prompts.poses))
         self.source = source
 
@@ -129,8 +133,8 @@ class CascadeZero123Guidance(BaseObject):
     ) -> dict[str, Any]:
         """Elevation and azimuth in degrees. `loss_sds` has the SDS gradient, summed over pixels, mean over views."""
         with self._own_precision():
-            latents = self.encode(rgb, rgb_as_latents)
             context = self.context(elevation, azimuth, camera_distances)
+            latents = self.encode(rgb, rgb_as_latents)
             timestep, noise = self.draw(latents)
             noisy = self.scheduler.add_noise(latents.detach(), noise, timestep)
             with torch.no_grad():
@@ -160,7 +164,7 @@ class CascadeZero123Guidance(BaseObject):
         size = self.refiner.settings.image_size
         if images.shape[-2:] != (size, size):
             images = F.interpolate(images, (size, size), mode="bilinear", align_corners=False)
-        return self.refiner.target_latents(images)
+        return self.encoding(images)
 
     def context(
         self,

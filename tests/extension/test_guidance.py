@@ -46,6 +46,12 @@ def renderings(views=2, size=SIZE):
     return torch.rand(views, size, size, 3, generator=torch.Generator().manual_seed(3)).requires_grad_()
 
 
+def gradient(guidance):
+    rgb = renderings()
+    guidance(rgb, **cameras())["loss_sds"].backward()
+    return rgb.grad
+
+
 @pytest.mark.parametrize("weighting", ["sds", "x0"])
 @pytest.mark.parametrize("scale", [1.0, 3.0])
 def test_the_gradient_of_the_rendering_is_the_encoder_s_pull_back_of_the_weighted_residual(make, weighting, scale):
@@ -61,6 +67,31 @@ def test_the_gradient_of_the_rendering_is_the_encoder_s_pull_back_of_the_weighte
     x0, epsilon = x0_and_epsilon(output, noisy, alpha_bar, "v_prediction")
     latents.backward(sds_gradient(latents.detach(), noise, x0, epsilon, alpha_bar, weighting) / 2)
     torch.testing.assert_close(rgb.grad, again.grad)
+
+
+@pytest.mark.parametrize("encoder_gradient", ["recomputed", "linear"])
+def test_cheaper_gradients_are_the_exact_one_s_with_a_linear_autoencoder(make, encoder_gradient):
+    found, exact = gradient(make(encoder_gradient=encoder_gradient)), gradient(make())
+    # The pictures that `linear` is fitted to have 16 latents each here, of 1024 with published weights.
+    assert torch.nn.functional.cosine_similarity(found.flatten(), exact.flatten(), dim=0) > 0.9
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_half_precision_gives_nearly_the_exact_gradient(make, precision):
+    found, exact = gradient(make(precision=precision)), gradient(make())
+    assert torch.nn.functional.cosine_similarity(found.flatten(), exact.flatten(), dim=0) > 0.99
+
+
+def test_the_host_s_mixed_precision_ends_at_the_networks(make):
+    def result(guidance, enabled):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            return guidance(renderings(), **cameras())["loss_sds"]
+
+    assert torch.equal(result(make(), True), result(make(), False))
+
+
+def test_half_precision_weights_is_upstream_s_name_of_fp16_and_counts_on_cuda_only(make):
+    assert make(half_precision_weights=True).refiner.unet.dtype == torch.float32
 
 
 def test_no_gradient_reaches_the_networks(make):
@@ -173,11 +204,22 @@ def test_a_host_that_hands_no_picture_over_has_it_read_and_centred(make, cascade
         ({"base": {}}, "guidance.base.weights must be given"),
         ({"base": {"weight": "x"}}, "guidance.base.weight: unknown key"),
         ({"weighting": "snr"}, 'guidance.weighting "snr"'),
+        ({"precision": "half"}, 'guidance.precision "half"'),
+        ({"encoder_gradient": "none"}, 'guidance.encoder_gradient "none"'),
         ({"refiner": {"weights": "/nowhere"}}, "/nowhere: no such folder"),
         ({"prompt_views": [[45.0]]}, "guidance.prompt_views"),
         ({"prompt_steps": 0}, "guidance.prompt_steps: 0 is not within 1 and 1000"),
     ],
-    ids=["no weights", "unknown key", "weighting", "no folder", "half an offset", "no steps"],
+    ids=[
+        "no weights",
+        "unknown key",
+        "weighting",
+        "precision",
+        "encoder gradient",
+        "no folder",
+        "half an offset",
+        "no steps",
+    ],
 )
 def test_wrong_settings_are_named(make, changes, message):
     with pytest.raises(UserError, match=message):

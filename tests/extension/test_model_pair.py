@@ -213,6 +213,17 @@ def test_channels_last_changes_the_order_in_memory_and_not_the_values(tmp_path):
     torch.testing.assert_close(last.target_latents(image), plain.target_latents(image))
 
 
+def test_what_a_step_runs_is_compiled_if_asked_for(tmp_path, monkeypatch):
+    """Compiling itself is torch's, and takes a minute."""
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(module))
+    folder = convolutional(tmp_path / "model")
+    model = pair(folder, folder, compile=True).refiner
+    assert compiled == [model.unet, model.vae.encoder]
+    pair(folder, folder)
+    assert len(compiled) == 2
+
+
 @pytest.mark.gpu
 def test_on_a_gpu_only_what_a_step_runs_stays(tmp_path):
     folder = convolutional(tmp_path / "model")
