@@ -14,7 +14,7 @@ from evaluation.paper_tables import Numbers
 from reconstruction.batch import only_batch_in, run_batch
 from reconstruction.engine import ENGINES, Engine
 from reconstruction.job import Job, Result, read_result
-from reconstruction.plan import check_settings, notices, planned
+from reconstruction.plan import notices, planned, settled
 from reconstruction.processes import Processes
 from reconstruction.ray_cluster import RayCluster
 from reconstruction.report import save_report
@@ -68,9 +68,9 @@ def reconstruct(
     """`expected` are the pictures that the `paper`'s numbers are of."""
     jobs = planned(arguments.folder, arguments.config, arguments.overrides, arguments.out, arguments.clip)
     with only_batch_in(arguments.out):
-        said = notices(check_settings(jobs))
+        jobs, methods = settled(jobs)
         results = results_so_far(jobs) if arguments.report_only else work(jobs, arguments)
-        said += notice_of_others({job.picture for job in results}, expected)
+        said = notices(methods) + notice_of_others({job.picture for job in results}, expected)
         save(arguments.out, {job: results[job] for job in jobs if job in results}, title, paper or {}, said)
     return 1 if any(not result.done for result in results.values()) else 0
 

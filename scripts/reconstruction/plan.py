@@ -1,7 +1,9 @@
 """From a command's arguments to jobs: every picture by every config, picture by picture."""
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from reconstruction.job import Job, read_json
 from reconstruction.pictures import find_pictures
 from reconstruction.settings import DECIDED, settings
 from threestudio.errors import UserError
+from threestudio.utils.atomic import atomic_path
 from threestudio.utils.config import config_to_primitive, load_config
 
 DECIDING = ("seed", "data_type", "data", "system_type", "system", "trainer")
@@ -47,15 +50,23 @@ def refuse_decided(overrides: Sequence[str]) -> None:
             raise UserError(f"command line: {key} is decided for each picture; leave it out")
 
 
-def check_settings(jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
-    """Each method's settings, kept in its folder; refused where its results were made with others."""
-    found = {}
+def settled(jobs: Sequence[Job]) -> tuple[list[Job], dict[str, dict[str, Any]]]:
+    """The jobs with configs of their own in the output folder, and each method's settings.
+
+    A config file that is edited while a batch is at work, or stands still, would split its results in two.
+    """
+    found: dict[str, dict[str, Any]] = {}
     for job in jobs:
         if job.method not in found:
             found[job.method] = settings_of(job)
-    for method, its in found.items():
-        refuse_other_settings(method, Path(jobs[0].out), its)
-    return found
+            refuse_other_settings(job.method, Path(job.out), found[job.method])
+            with atomic_path(own_config(job)) as partial:
+                shutil.copyfile(job.config, partial)
+    return [replace(job, config=str(own_config(job))) for job in jobs], found
+
+
+def own_config(job: Job) -> Path:
+    return job.folder.parent / "config.yaml"
 
 
 def settings_of(job: Job) -> dict[str, Any]:

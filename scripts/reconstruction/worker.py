@@ -77,8 +77,8 @@ class Worker:
     def launch(self, job: Job) -> int:
         """As `launch.py --train`, from the last checkpoint of an earlier attempt if there is one; at which step."""
         overrides = settings(job)
-        last, step = job.folder / "ckpts" / "last.ckpt", 0
-        if last.is_file():
+        last, step = latest_checkpoint(job.folder / "ckpts"), 0
+        if last is not None:
             overrides.append(f"resume={json.dumps(str(last))}")
             step = int(load_checkpoint(last)["global_step"])
         # Kept by the run in configs/cmd.txt, from which it can be repeated by hand.
@@ -87,6 +87,12 @@ class Worker:
         modes = {"train": True, "validate": False, "test": False, "export": False}
         run(argparse.Namespace(config=job.config, **modes), overrides, self.interruption, CUSTOM)
         return step
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """Not always last.ckpt, which is written after the others; hidden ones are unfinished."""
+    written = [path for path in folder.glob("*.ckpt") if not path.name.startswith(".")]
+    return max(written, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 
 def reason_of(error: Exception) -> str:
