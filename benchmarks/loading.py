@@ -2,9 +2,10 @@
 
     python benchmarks/loading.py WEIGHTS [WEIGHTS ...] [--dtype float32] [--config LDM.yaml] [--repeat 3] [--cold]
 
-Prints for each the best time, and the peak of the process's memory above what it had before, as a multiple of the
-weights that are kept; then the first one's time over each other's. `--cold` drops the files from the system's cache
-before each reading (posix_fadvise). Peaks are read from Linux's /proc, mapped files included.
+Prints for each the best time (wall clock, and CPU time, which other programs disturb less), and the peak of the
+process's memory above what it had before, as a multiple of the weights that are kept; then the first one's times over
+this one's. `--cold` drops the files from the system's cache before each reading (posix_fadvise). Peaks are read from
+Linux's /proc, mapped files included.
 """
 
 import argparse
@@ -24,11 +25,11 @@ def measure(options: argparse.Namespace) -> None:
     from cascade_zero123.zero123.weights import read_zero123
 
     before = resident("VmRSS")
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     model = read_zero123(options.weights[0], dtype=getattr(torch, options.dtype), config=options.config)
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     kept = sum(tensor.nbytes for tensor in model.state_dict().values())
-    print(f"measured {seconds} {kept} {resident('VmHWM') - before}")
+    print(f"measured {seconds} {cpu} {kept} {resident('VmHWM') - before}")
 
 
 def resident(key: str) -> int:
@@ -45,14 +46,14 @@ def drop_from_cache(weights: str) -> None:
                 os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def in_child(weights: str, options: argparse.Namespace) -> tuple[float, int, int]:
+def in_child(weights: str, options: argparse.Namespace) -> tuple[float, float, int, int]:
     if options.cold:
         drop_from_cache(weights)
     command = [sys.executable, __file__, weights, "--child", "--dtype", options.dtype]
     command += ["--config", options.config] if options.config and Path(weights).is_file() else []
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    seconds, kept, peak = next(line for line in output.splitlines() if line.startswith("measured ")).split()[1:]
-    return float(seconds), int(kept), int(peak)
+    seconds, cpu, kept, peak = next(line for line in output.splitlines() if line.startswith("measured ")).split()[1:]
+    return float(seconds), float(cpu), int(kept), int(peak)
 
 
 def main() -> None:
@@ -69,11 +70,14 @@ def main() -> None:
     first = None
     for weights in options.weights:
         results = [in_child(weights, options) for _ in range(options.repeat)]
-        seconds, kept, peak = min(result[0] for result in results), results[0][1], max(result[2] for result in results)
-        first = first or seconds
+        seconds, cpu = (min(result[column] for result in results) for column in (0, 1))
+        kept, peak = results[0][2], max(result[3] for result in results)
+        first = first or (seconds, cpu)
         print(
-            f"{weights} in {options.dtype}: {seconds:.1f} s ({first / seconds:.1f}x as fast as the first), "
-            f"{kept / 1e9:.2f} GB kept, peak {peak / 1e9:.2f} GB = {peak / kept:.2f}x"
+            f"{weights} in {options.dtype}: {seconds:.1f} s, {cpu:.1f} s of CPU ({first[0] / seconds:.1f}x and "
+            f"{first[1] / cpu:.1f}x as fast as the first), {kept / 1e9:.2f} GB kept, peak {peak / 1e9:.2f} GB = "
+            f"{peak / kept:.2f}x",
+            flush=True,
         )
 
 

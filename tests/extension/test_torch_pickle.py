@@ -106,6 +106,7 @@ def test_lightning_s_bookkeeping_is_passed_over(tmp_path):
         "device": torch.device("cpu"),
         "dtype": torch.float16,
         "generator": torch.get_rng_state(),
+        "kinds that no weights have": [torch.zeros(2, dtype=torch.complex64), torch.eye(2).to_sparse()],
         "optimizer_states": [{"state": {0: {"step": torch.tensor(3), "exp_avg": torch.ones(2, 3)}}}],
     }
     tensors = open_tensors(written(tmp_path / "lightning.ckpt", content))

@@ -148,6 +148,26 @@ def test_settings_of_unknown_name_or_type_are_named(base):
     refused(base, "zero123.json", "unknown key sice")
 
 
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("unet/config.json", {"block_out_channels": "abc"}),
+        ("unet/config.json", {"attention_head_dim": 0}),
+        ("unet/config.json", {"act_fn": "none such"}),
+        ("image_encoder/config.json", {"hidden_size": "x"}),
+        ("image_encoder/config.json", {"num_attention_heads": 3}),
+        ("vae/config.json", {"patch_size": "x"}),
+        ("scheduler/scheduler_config.json", {"num_train_timesteps": -3}),
+        ("scheduler/scheduler_config.json", {"beta_schedule": "none such"}),
+        ("zero123.json", {"image_size": 0}),
+        ("zero123.json", {"pose_token": "zero124"}),
+    ],
+)
+def test_a_configuration_that_builds_no_network_is_refused_by_its_file(base, file, change):
+    edit_json(base / file, **change)
+    refused(base, file)
+
+
 def test_an_unknown_autoencoder_is_named_and_not_imported(base):
     edit_json(base / "vae/config.json", _class_name="os.system")
     refused(base, "vae/config.json", 'unknown autoencoder "os.system"')

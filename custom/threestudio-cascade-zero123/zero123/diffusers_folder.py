@@ -28,6 +28,7 @@ from .stored_tensor import StoredTensor
 from .tensor_files import open_tensors
 
 SETTINGS = "zero123.json"
+POSITIVE = ("image_size", "fovy_deg", "camera_distance", "object_ratio")
 SCHEDULER = "scheduler/scheduler_config.json"
 PARTS = ("unet", "vae", "image_encoder", "cc_projection")
 SHARED_PARTS = ("vae", "image_encoder")
@@ -59,16 +60,20 @@ def load_folder(folder: Path, dtype: torch.dtype | None, device: torch.device | 
 
 
 def projection(
-    file: Path, dtype: torch.dtype | None, device: torch.device | str, tensors: dict[str, Any] | None = None
+    file: Path,
+    dtype: torch.dtype | None,
+    device: torch.device | str,
+    tensors: dict[str, Any] | None = None,
+    section: str = "",
 ) -> nn.Linear:
     """The pose projection; its sizes are read off its tensors (of `file`, unless given)."""
     tensors = open_tensors(file) if tensors is None else tensors
     tensors = {key.removeprefix("projection.").removeprefix("proj."): value for key, value in tensors.items()}
     weight = tensors.get("weight")
     if not isinstance(weight, StoredTensor) or len(weight.shape) != 2:
-        raise UserError(f"{file}: the pose projection's weight is missing or not a matrix; not a Zero-1-to-3")
+        raise UserError(f"{file}: {section}weight is missing or not a matrix; not a Zero-1-to-3")
     outputs, inputs = weight.shape
-    return filled(lambda: nn.Linear(inputs, outputs), "its weight", tensors, file, dtype, device)
+    return filled(lambda: nn.Linear(inputs, outputs), "its weight", tensors, file, dtype, device, section)
 
 
 def save_zero123(model: Zero123, path: str | Path, shared_with: str | Path | None = None) -> None:
@@ -154,12 +159,16 @@ def _new_names(tensors: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scheduler_config(folder: Path) -> dict[str, Any]:
-    """Latents are never clipped; the configurations of other schedulers leave that unsaid."""
+    """Latents are never clipped; the configurations of other schedulers leave that unsaid.
+
+    Keys with an underscore are diffusers' own; one of them would make it pass over values that the file states.
+    """
     file = folder / SCHEDULER
-    config = {"clip_sample": False, **read_json(file)}
+    stated = {key: value for key, value in read_json(file).items() if not key.startswith("_")}
+    config = {"clip_sample": False, **stated}
     try:
         DDIMScheduler.from_config(config)
-    except (TypeError, ValueError, NotImplementedError) as error:
+    except Exception as error:  # the library's own, of many kinds
         raise UserError(f"{file}: {one_line(error)}") from error
     return config
 
@@ -175,6 +184,8 @@ def _settings(folder: Path) -> Settings:
         wanted = type(fields[key].default)
         if not isinstance(value, (int, float) if wanted is float else wanted) or isinstance(value, bool):
             raise UserError(f"{file}: {key} is {value!r}, expected a {wanted.__name__}")
+        if key in POSITIVE and value <= 0:
+            raise UserError(f"{file}: {key} is {value!r}, expected more than 0")
     return Settings(**given)
 
 

@@ -24,13 +24,17 @@ def filled(
     file: Path,
     dtype: torch.dtype | None,
     device: torch.device | str,
+    section: str = "",
 ) -> nn.Module:
-    """The module that `build` makes, with `tensors` (by its own keys) in `dtype`: each once, none left over."""
+    """The module that `build` makes, with `tensors` (by its own keys) in `dtype`: each once, none left over.
+
+    `section` says which part of the file these are.
+    """
     module = _empty(build, built_from)
     expected = {key: value for key, value in module.state_dict().items() if key != POSITION_IDS}
     for key, value in expected.items():
         if key not in tensors:
-            raise UserError(f"{file}: {key} is missing; the file is not of this network, or incomplete")
+            raise UserError(f"{file}: {section}{key} is missing; the file is not of this network, or incomplete")
         _check_kind(file, key, tensors[key], value, built_from)
     for key in tensors:
         if key not in expected and key != POSITION_IDS:
@@ -46,7 +50,7 @@ def _empty(build: Callable[[], nn.Module], built_from: str) -> nn.Module:
     try:
         with torch.device("meta"):
             return build()
-    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, ZeroDivisionError, IndexError) as error:
+    except Exception as error:  # the libraries check configurations in many ways
         raise UserError(f"{built_from}: {one_line(error)}") from error
 
 

@@ -40,6 +40,9 @@ from .model import Settings, Zero123
 from .stored_tensor import StoredTensor, contiguous_strides
 from .tensor_files import open_tensors
 
+# Where a part lies, said before the key that diffusers and transformers have for what is missing.
+SECTIONS = {"unet": f"{UNET}*: ", "vae": f"{VAE}*: ", "image_encoder": f"{CLIP}*: "}
+
 
 def load_ldm(path: Path, config: str | None, dtype: torch.dtype | None, device: torch.device | str) -> Zero123:
     tensors = open_tensors(path)
@@ -53,8 +56,11 @@ def load_ldm(path: Path, config: str | None, dtype: torch.dtype | None, device: 
         "vae": lambda: AutoencoderKL(**architecture.vae),
         "image_encoder": lambda: CLIPVisionModelWithProjection(CLIPVisionConfig(**encoder_config)),
     }
-    parts = {part: filled(build, built_from, keys[part], path, dtype, device) for part, build in builders.items()}
-    parts["cc_projection"] = projection(path, dtype, device, keys["cc_projection"])
+    parts = {
+        part: filled(build, built_from, keys[part], path, dtype, device, SECTIONS[part])
+        for part, build in builders.items()
+    }
+    parts["cc_projection"] = projection(path, dtype, device, keys["cc_projection"], PROJECTION)
     scheduler = dict(DDIMScheduler(**architecture.scheduler).config)
     scheduler.pop("_use_default_values")
     return Zero123(**parts, scheduler_config=scheduler, settings=Settings(**architecture.settings))
@@ -81,8 +87,8 @@ def module_keys(path: Path, tensors: dict[str, Any], architecture: Architecture)
     """For each of our modules its tensors, by the module's own keys."""
     sections = {prefix: section(tensors, prefix) for prefix in (UNET, VAE, CLIP, PROJECTION)}
     sections[VAE] = {name: tensor for name, tensor in sections[VAE].items() if not name.startswith("loss.")}
-    for prefix, tensors in sections.items():
-        for name, tensor in tensors.items():
+    for prefix, named in sections.items():
+        for name, tensor in named.items():
             if not isinstance(tensor, StoredTensor):
                 raise UserError(f"{path}: {prefix}{name} is a {type(tensor).__name__}, not a tensor")
     try:
@@ -92,8 +98,8 @@ def module_keys(path: Path, tensors: dict[str, Any], architecture: Architecture)
             "image_encoder": clip_keys(sections[CLIP]),
             "cc_projection": sections[PROJECTION],
         }
-    except (KeyError, AttributeError, AssertionError) as error:
-        raise UserError(f"{path}: {one_line(error)} is missing or misshapen; the file is incomplete") from error
+    except (KeyError, AttributeError, ValueError, IndexError) as error:
+        raise UserError(f"{path}: not this layout, or incomplete; missing or misshapen: {one_line(error)}") from error
 
 
 def save_ldm(model: Zero123, template: Path, path: Path) -> None:

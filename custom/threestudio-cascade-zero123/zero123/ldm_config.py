@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from diffusers.loaders.single_file_utils import (
-    create_unet_diffusers_config_from_ldm,
-    create_vae_diffusers_config_from_ldm,
-)
+from diffusers import DDIMScheduler
 
 from ..errors import UserError, one_line
 from .architecture import PUBLISHED, Architecture
+from .ldm_keys import helpers
 from .stored_tensor import StoredTensor
 
 # What the original classes take for parameters that a YAML leaves out.
@@ -42,12 +40,16 @@ def ldm_architecture(config: str | Path | None) -> Architecture:
         return copy.deepcopy(PUBLISHED)
     try:
         params = yaml.safe_load(Path(config).read_text(encoding="utf-8"))["model"]["params"]
-        return _from_params(params, str(config))
+        architecture = _from_params(params, str(config))
+        DDIMScheduler(**architecture.scheduler)
+        return architecture
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"{config}: no such file; it should be the LDM YAML of the checkpoint") from None
     except KeyError as error:
         raise UserError(f"{config}: not an LDM configuration; {error.args[0]} is missing") from error
-    except (OSError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+    except Exception as error:  # any value can stand anywhere in a YAML file
         raise UserError(f"{config}: not readable as an LDM configuration ({one_line(error)})") from error
 
 
@@ -61,13 +63,13 @@ def _from_params(params: dict[str, Any], config: str) -> Architecture:
         raise UserError(f"{config}: first_stage_config needs attn_resolutions [] and embed_dim equal to z_channels")
     original = {"model": {"params": params}}
     # An empty checkpoint: everything is taken from the YAML.
-    unet_config = create_unet_diffusers_config_from_ldm(original, {})
-    vae_config = create_vae_diffusers_config_from_ldm(original, {})
+    unet_config = helpers().create_unet_diffusers_config_from_ldm(original, {})
+    vae_config = helpers().create_vae_diffusers_config_from_ldm(original, {})
     latent_size = params["image_size"]
     latent_size = latent_size if isinstance(latent_size, int) else latent_size[0]
     image_size = latent_size * 2 ** (len(vae["ddconfig"]["ch_mult"]) - 1)
     unet_config |= {"sample_size": latent_size, "attention_head_dim": _heads(unet)}
-    vae_config |= {"sample_size": image_size}
+    vae_config |= {"sample_size": image_size, "scaling_factor": float(vae_config["scaling_factor"])}
     return Architecture(
         unet=unet_config,
         vae=vae_config,

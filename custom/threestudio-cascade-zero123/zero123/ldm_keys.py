@@ -5,10 +5,10 @@ views of them, by the key of the module that they belong to. diffusers' own sing
 the autoencoder's keys; CLIP here is OpenAI's, which they do not read.
 """
 
+from types import ModuleType
 from typing import Any
 
-from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
-
+from ..errors import UserError
 from .stored_tensor import StoredTensor
 
 UNET, EMA, VAE = "model.diffusion_model.", "model_ema.", "first_stage_model."
@@ -31,6 +31,15 @@ CLIP_LAYER_KEYS = {
 }
 
 
+def helpers() -> ModuleType:
+    """diffusers' single-file helpers; the diffusers of upstream's day has them elsewhere, and loads folders only."""
+    try:
+        from diffusers.loaders import single_file_utils
+    except ImportError as error:
+        raise UserError("single-file checkpoints need diffusers 0.35 or newer; a converted folder does not") from error
+    return single_file_utils
+
+
 def section(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
@@ -42,12 +51,12 @@ def ema_name(unet_name: str) -> str:
 
 def unet_keys(unet: dict[str, StoredTensor], config: dict[str, Any]) -> dict[str, StoredTensor]:
     prefixed = {UNET + name: tensor for name, tensor in unet.items()}
-    return _with_leftovers(unet, convert_ldm_unet_checkpoint(prefixed, config))
+    return _with_leftovers(unet, helpers().convert_ldm_unet_checkpoint(prefixed, config))
 
 
 def vae_keys(vae: dict[str, StoredTensor], config: dict[str, Any]) -> dict[str, StoredTensor]:
     prefixed = {VAE + name: tensor for name, tensor in vae.items()}
-    return _with_leftovers(vae, convert_ldm_vae_checkpoint(prefixed, config))
+    return _with_leftovers(vae, helpers().convert_ldm_vae_checkpoint(prefixed, config))
 
 
 def clip_keys(visual: dict[str, StoredTensor]) -> dict[str, StoredTensor]:

@@ -131,6 +131,8 @@ class _Unpickler(pickle.Unpickler):
         if full in REAL:
             # A pickle may set attributes of what it is given: functions are given as copies.
             return partial(REAL[full]) if isinstance(REAL[full], FunctionType) else REAL[full]
+        if module == "torch._utils" and name.startswith("_rebuild_"):
+            return partial(_nothing)
         refusal = UserError(
             f"{self.file.path}: tries to run {full} when loaded; refused, and nothing was run. Do not use this file"
         )
@@ -138,10 +140,13 @@ class _Unpickler(pickle.Unpickler):
             raise refusal
         return _Inert(name, (_InertObject,), {"refusal": None if _is_bookkeeping(root, name) else refusal})
 
-    def persistent_load(self, pid: Any) -> _Storage:
+    def persistent_load(self, pid: Any) -> _Storage | None:
+        """None for kinds of numbers that no weights have (complex, quantized)."""
         kind, dtype, key, _location, elements = pid
+        if not isinstance(dtype, torch.dtype):
+            return None
         record = self.records.get(f"data/{key}")
-        if kind != "storage" or not isinstance(dtype, torch.dtype) or record is None:
+        if kind != "storage" or record is None:
             raise pickle.UnpicklingError(f"storage {key} is missing")
         if record.compress_type != zipfile.ZIP_STORED or elements * dtype.itemsize > record.file_size:
             raise pickle.UnpicklingError(f"storage {key} has {record.file_size} bytes for {elements} elements")
@@ -163,7 +168,9 @@ def _is_bookkeeping(root: str, name: str) -> bool:
     return root in sys.stdlib_module_names or root in BOOKKEEPERS or (root == "numpy" and name in NUMPY_DATA)
 
 
-def _tensor(storage: _Storage, start: int, shape: Any, stride: Any, *_: Any) -> StoredTensor:
+def _tensor(storage: _Storage | None, start: int, shape: Any, stride: Any, *_: Any) -> StoredTensor | None:
+    if storage is None:
+        return None
     found = StoredTensor(storage.file, "", storage.dtype, storage.offset, start, tuple(shape), tuple(stride))
     if any(not isinstance(number, int) or number < 0 for number in (start, *shape, *stride)):
         raise pickle.UnpicklingError(f"a tensor of shape {tuple(shape)} and strides {tuple(stride)}")
@@ -189,6 +196,7 @@ REAL: dict[str, Any] = {
     "torch._tensor._rebuild_from_type_v2": _nothing,
     "torch.Size": tuple,
     "torch.device": _nothing,
+    "torch.serialization._get_layout": _nothing,
     **{f"builtins.{name}": getattr(builtins, name) for name in CONTAINERS},
     **{f"torch.{name}": dtype for name, dtype in STORAGES.items()},
     **{str(dtype): dtype for dtype in STORAGES.values()},

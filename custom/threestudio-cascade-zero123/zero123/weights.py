@@ -116,6 +116,9 @@ def _check_that_parts_fit(place: Path, model: Zero123) -> None:
     """Parts of different models load each for itself, and would fail, or err silently, when they meet."""
     unet, projection = model.unet.config, model.cc_projection
     embedding = model.image_encoder.config.projection_dim + 4
+    factor = model.vae.config.scaling_factor
+    if not isinstance(factor, (int, float)) or not factor > 0:
+        raise UserError(f"{place}: the autoencoder's scaling_factor is {factor}, expected a number above 0")
     for what, found, expected in (
         ("cc_projection takes", projection.in_features, embedding),
         ("cc_projection gives", projection.out_features, unet.cross_attention_dim),
