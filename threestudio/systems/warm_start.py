@@ -17,10 +17,7 @@ from threestudio import cameras
 from threestudio.utils.misc import get_seed, step_generator
 
 WHITE, CLEARLY_COLORED = 0.98, 0.8  # darkest channel of a pixel that is background, and of one that is the object
-# Of the object's own pixels. Above the first, white gaps in a predicted view are taken for the object; above the
-# second, whiteness tells nothing.
-SOME_WHITE, MOSTLY_WHITE = 0.1, 0.5
-CLOSING = 0.2  # of a view's side: the widest gap
+WHITISH_SHARE = 0.1  # of the object's own pixels: above it, whiteness tells nothing
 
 
 def ring_cameras(
@@ -47,7 +44,7 @@ class WarmStartViews:
     distance: Float[Tensor, "view"]
     c2w: Float[Tensor, "view 4 4"]
     fovy: Float[Tensor, "1"]  # radians
-    whitish: float  # share of the source's object that would pass for background
+    white_is_background: bool
 
     @classmethod
     def predict(
@@ -64,15 +61,8 @@ class WarmStartViews:
             distance,
             cameras.orbit(elevation, azimuth, distance),
             reference["fovy"],
-            whitish_share(reference["rgb"][reference["mask"][..., 0]]),
+            whitish_share(reference["rgb"][reference["mask"][..., 0]]) < WHITISH_SHARE,
         )
-
-    def opacity(self, rgb: Float[Tensor, "view h w 3"]) -> Float[Tensor, "view h w 1"] | None:
-        """What is not white, with the gaps closed that a partly white object has; None for a mostly white one."""
-        if self.whitish >= MOSTLY_WHITE:
-            return None
-        colored = opacity_from_white(rgb)
-        return colored if self.whitish < SOME_WHITE else closed(colored, CLOSING)
 
     def batch(self, step: int, views: int, height: int, width: int) -> dict[str, Any]:
         """What the renderer takes, and the target `rgb` [view h w 3], of a few views that depend on the step alone."""
@@ -99,14 +89,6 @@ def opacity_from_white(rgb: Float[Tensor, "*pixel 3"]) -> Float[Tensor, "*pixel 
     """0 for white, 1 for what is clearly not, in between for the blurred outline of a predicted view."""
     darkest = rgb.amin(dim=-1, keepdim=True)
     return ((WHITE - darkest) / (WHITE - CLEARLY_COLORED)).clamp(0, 1)
-
-
-def closed(opacity: Float[Tensor, "view h w 1"], widest: float) -> Float[Tensor, "view h w 1"]:
-    """Grey closing (Serra 1982): gaps narrower than `widest` of the height become as opaque as what is around them."""
-    reach = max(1, round(0.5 * widest * opacity.shape[1]))
-    window = {"kernel_size": 2 * reach + 1, "stride": 1, "padding": reach}
-    maps = opacity.permute(0, 3, 1, 2)
-    return -F.max_pool2d(-F.max_pool2d(maps, **window), **window).permute(0, 2, 3, 1)
 
 
 def whitish_share(object_rgb: Float[Tensor, "pixel 3"]) -> float:

@@ -19,7 +19,7 @@ from threestudio.errors import UserError, nearest_name
 from threestudio.systems import losses
 from threestudio.systems.base import BaseLift3DSystem
 from threestudio.systems.source_picture import carve, hand_picture_over, save_overview, source_of_run
-from threestudio.systems.warm_start import WarmStartViews
+from threestudio.systems.warm_start import WarmStartViews, opacity_from_white
 from threestudio.utils.misc import get_seed, step_generator
 
 WARM_START, SDS = "warm start", "SDS"
@@ -157,9 +157,8 @@ class Zero123System(BaseLift3DSystem):
         views = self.warm_start.batch(self.true_global_step, self.cfg.warm_start_batch, *size)
         out = self.render(views, shading="diffuse", ambient_ratio=1.0)
         terms = {"warm_rgb": torch.nn.functional.mse_loss(out["comp_rgb"], views["rgb"])}
-        opacity = self.warm_start.opacity(views["rgb"])
-        if opacity is not None:
-            terms["warm_mask"] = torch.nn.functional.mse_loss(out["opacity"], opacity)
+        if self.warm_start.white_is_background:
+            terms["warm_mask"] = torch.nn.functional.mse_loss(out["opacity"], opacity_from_white(views["rgb"]))
         return terms | self.regularisers(out) | self.sparsity(out)
 
     def regularisers(self, out: dict[str, Tensor]) -> Losses:
