@@ -1,0 +1,95 @@
+"""A headless Chromium driven through chromedriver's HTTP interface, with the standard library alone."""
+
+import base64
+import io
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from PIL import Image
+
+ARGUMENTS = (
+    *("--headless", "--no-sandbox", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-quic", "--host-resolver-rules=MAP * ~NOTFOUND"),
+    *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),  # WebGL without a GPU
+)
+PATIENCE = 120.0  # seconds
+
+
+def installed() -> bool:
+    return shutil.which("chromedriver") is not None and any(map(shutil.which, ("chromium", "google-chrome")))
+
+
+class Browser:
+    def __init__(self, profile: Path, width: int = 1280, height: int = 900) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{port}"
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.driver = subprocess.Popen(["chromedriver", f"--port={port}"], **quiet)
+        self.until(lambda: self.answers())
+        arguments = [*ARGUMENTS, f"--user-data-dir={profile}", f"--window-size={width},{height}"]
+        wanted = {"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}}
+        self.session = f"/session/{self.call('POST', '/session', capabilities={'alwaysMatch': wanted})['sessionId']}"
+
+    def call(self, method: str, path: str, **content):
+        data = None if method == "GET" else json.dumps(content).encode()
+        request = urllib.request.Request(self.address + path, data, {"Content-Type": "application/json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(error.read().decode()) from None
+
+    def answers(self) -> bool:
+        try:
+            return self.call("GET", "/status")["ready"]
+        except OSError:
+            return False
+
+    def until(self, condition, patience: float = PATIENCE):
+        """What `condition` gives, as soon as it is true."""
+        end = time.monotonic() + patience
+        while not (value := condition()):
+            assert time.monotonic() < end, "the browser does not get there"
+            time.sleep(0.1)
+        return value
+
+    def open(self, page: Path) -> None:
+        self.call("POST", f"{self.session}/url", url=page.as_uri())
+
+    def run(self, script: str, *arguments):
+        return self.call("POST", f"{self.session}/execute/sync", script=script, args=list(arguments))
+
+    def complaints(self) -> list[str]:
+        """Of its console, at any level."""
+        return [entry["message"] for entry in self.call("POST", f"{self.session}/se/log", type="browser")]
+
+    def picture(self) -> Image.Image:
+        data = self.call("GET", f"{self.session}/screenshot")
+        return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+
+    def drag(self, selector: str, right: int, down: int) -> None:
+        """From the middle of the first such element."""
+        middle = "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
+        x, y = self.run(middle + "return [box.x + box.width / 2, box.y + box.height / 2].map(Math.round)", selector)
+        moves = [
+            {"type": "pointerMove", "duration": 0, "x": x, "y": y},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerMove", "duration": 100, "x": x + right, "y": y + down},
+            {"type": "pointerUp", "button": 0},
+        ]
+        self.call("POST", f"{self.session}/actions", actions=[{"type": "pointer", "id": "mouse", "actions": moves}])
+
+    def close(self) -> None:
+        try:
+            self.call("DELETE", self.session)
+        finally:
+            self.driver.terminate()
+            self.driver.wait()
