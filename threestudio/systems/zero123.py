@@ -1,7 +1,7 @@
 """Image to 3D ("zero123-system"): fit a field to the picture and to what a view-conditioned diffusion model expects.
 
     warm start   the field is fitted to `warm_start_views` views that the guidance predicts in one step
-    SDS          random cameras; the guidance's gradient on their renderings
+    SDS          random cameras; the guidance's gradient on their renderings, and still those views while they have weight
 
 and in both the picture itself, from its own camera. The stage and every draw depend on (seed, step) alone. Config keys
 are upstream's; what is ours is marked. Loss weights may be numbers or schedules [start_step, start, end, end_step].
@@ -66,6 +66,10 @@ class Zero123System(BaseLift3DSystem):
                 raise UserError(f"system.loss: unknown key {key}; {hint}")
         if self.cfg.freq.ref_or_zero123 not in ("accumulate", "alternate"):
             raise UserError(f'system.freq.ref_or_zero123: "{self.cfg.freq.ref_or_zero123}"; accumulate or alternate')
+        if self.cfg.freq.n_ref < 1:
+            raise UserError(f"system.freq.n_ref: {self.cfg.freq.n_ref}; expected at least 1")
+        if self.cfg.warm_start_views > 0 and not self.cfg.warm_start_elevations_deg:
+            raise UserError("system.warm_start_elevations_deg: empty; give an elevation, or warm_start_views=0")
         if self.cfg.refinement:
             raise UserError("system.refinement: upstream's mesh refinement is not supported; leave it false")
         self.warm_start: WarmStartViews | None = None
@@ -104,20 +108,18 @@ class Zero123System(BaseLift3DSystem):
     def parts(self, batch: dict[str, Any]) -> Iterator[tuple[str, Losses]]:
         """This step's renderings, by upstream's names, and their losses, not yet weighted."""
         step, freq = self.true_global_step, self.cfg.freq
-        only_picture = step < freq.ref_only_steps
+        only_picture, alternate = step < freq.ref_only_steps, freq.ref_or_zero123 == "alternate"
         if self.stage == WARM_START:
             yield "warm", self.warm_start_losses(batch)
             yield "ref", self.picture_losses(batch)
-        elif freq.ref_or_zero123 == "accumulate":
-            if not only_picture:
-                yield "zero123", self.sds_losses(batch["random_camera"])
+            return
+        picture = only_picture or not alternate or step % freq.n_ref == 0
+        if not only_picture and not (alternate and picture):
+            yield "zero123", self.sds_losses(batch["random_camera"])
             if self.keeps_warm_views:
                 yield "warm", self.warm_start_losses(batch)
+        if picture:
             yield "ref", self.picture_losses(batch)
-        elif only_picture or step % freq.n_ref == 0:
-            yield "ref", self.picture_losses(batch)
-        else:
-            yield "zero123", self.sds_losses(batch["random_camera"])
 
     def picture_losses(self, batch: dict[str, Any]) -> Losses:
         out = self.render(batch, shading="diffuse", ambient_ratio=1.0)
