@@ -1,7 +1,7 @@
 """Image to 3D ("zero123-system"): fit a field to the picture and to what a view-conditioned diffusion model expects.
 
     warm start   the field is fitted to `warm_start_views` views that the guidance predicts in one step
-    SDS          random cameras; the guidance's gradient on their renderings, and still those views while they have weight
+    SDS          random cameras; the guidance's gradient on their renderings, those views too while they have weight
 
 and in both the picture itself, from its own camera. The stage and every draw depend on (seed, step) alone. Config keys
 are upstream's; what is ours is marked. Loss weights may be numbers or schedules [start_step, start, end, end_step].
