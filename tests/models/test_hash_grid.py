@@ -110,6 +110,13 @@ def test_points_pass_in_chunks_without_a_difference(monkeypatch):
     torch.testing.assert_close(torch.autograd.grad(module(points).square().sum(), module.table), gradient)
 
 
+def test_corners_that_are_not_kept_give_the_same_gradient(monkeypatch):
+    module, points = grid(), torch.rand(50, 3, dtype=torch.float64)
+    kept = torch.autograd.grad(module(points).square().sum(), module.table)
+    monkeypatch.setattr("threestudio.models.encodings.hash_grid.KEPT_BYTES", 0)
+    assert torch.equal(torch.autograd.grad(module(points).square().sum(), module.table)[0], kept[0])
+
+
 def test_no_points_give_no_features_and_a_zero_gradient():
     module = grid()
     features = module(torch.zeros(0, 3, dtype=torch.float64))

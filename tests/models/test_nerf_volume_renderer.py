@@ -109,6 +109,35 @@ def test_pruned_and_unpruned_pictures_agree():
         torch.testing.assert_close(pruned(rays_o, rays_d, LIGHT)[name], picture, atol=2e-3, rtol=0)
 
 
+def seen_once(density):
+    """In training after one update of the grid; no sample is asked whether it is hidden."""
+    module = renderer(Ball({}, density=density), num_samples_per_ray=64, prune_in_training=False, randomized=False)
+    module.train().update_step(0, 0)
+    return module
+
+
+def test_what_lies_deep_inside_an_opaque_ball_is_not_sampled():
+    rays_o, rays_d = camera_rays()
+    module = seen_once(density=400.0)
+    found = module(rays_o, rays_d, LIGHT)
+    module.grid.inner.zero_()
+    everything = module(rays_o, rays_d, LIGHT)
+    assert len(found["points"]) < 0.6 * len(everything["points"])
+    for name in ("comp_rgb", "opacity", "depth"):
+        torch.testing.assert_close(found[name], everything[name], atol=1e-4, rtol=0)
+
+
+def test_a_translucent_ball_and_one_that_vanished_hide_nothing():
+    rays_o, rays_d = camera_rays()
+    translucent, vanished = seen_once(density=5.0), seen_once(density=400.0)
+    vanished.geometry.inside = 5.0
+    vanished.update_step(0, 16)
+    for module in (translucent, vanished):
+        count = len(module(rays_o, rays_d, LIGHT)["points"])
+        module.grid.inner.zero_()
+        assert count == len(module(rays_o, rays_d, LIGHT)["points"])
+
+
 def test_a_background_color_for_each_view_replaces_the_background():
     rays_o, rays_d = camera_rays()
     color = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
@@ -161,7 +190,7 @@ def test_updates_find_the_occupied_cells():
 
 def test_the_grids_state_is_saved():
     module = with_exact_grid(renderer())
-    assert {"grid.occs", "grid.binaries"} <= set(module.state_dict())
+    assert {"grid.occs", "grid.binaries", "grid.latest", "grid.inner"} <= set(module.state_dict())
     restored = renderer()
     restored.load_state_dict(module.state_dict())
     assert torch.equal(restored.grid.binaries, module.grid.binaries)

@@ -6,7 +6,7 @@ import torch
 
 from threestudio.models.renderers.ray_weights import composite, render_weights, visible
 from threestudio.models.renderers.samples import RaySamples
-from threestudio.models.renderers.visibility import MIN_TRANSMITTANCE, only_visible
+from threestudio.models.renderers.visibility import only_visible
 
 N_RAYS = 6
 
@@ -53,7 +53,7 @@ def test_a_ray_is_untouched_by_dense_rays_before_it():
 def test_visible_samples_are_neither_transparent_nor_hidden():
     samples = RaySamples(torch.tensor([0, 0, 0, 1]), torch.arange(4.0), torch.arange(4.0) + 1)
     density = torch.tensor([1e-4, 50.0, 50.0, 50.0])
-    assert visible(samples, density, 2, min_alpha=0.01, min_transmittance=1e-4).tolist() == [False, True, False, True]
+    assert visible(samples, density, 2, min_alpha=0.01).tolist() == [False, True, False, True]
 
 
 def test_compositing_sums_each_ray_and_leaves_empty_rays_at_zero():
@@ -86,6 +86,6 @@ def test_looking_front_to_back_finds_the_same_visible_samples_with_fewer_evaluat
         return density[(part.rays * 30 + part.starts).long()]
 
     found = only_visible(samples, look_up, 4, min_alpha=1e-4)
-    expected = samples.where(visible(samples, density, 4, 1e-4, MIN_TRANSMITTANCE))
+    expected = samples.where(visible(samples, density, 4, 1e-4))
     assert torch.equal(found.rays, expected.rays) and torch.equal(found.starts, expected.starts)
     assert sum(asked) < 0.8 * len(starts)

@@ -61,7 +61,7 @@ def corner_rows(cell: Int[Tensor, "3 point"], level: Level) -> Int[Tensor, "poin
     rows = _over_corners(torch.add, [(c * s, c * s + s) for c, s in zip(cell, strides, strict=True)])
     # Only cells that the cube's far faces cut have corners beyond the last vertex; tiny-cuda-nn wraps them.
     if rows.numel() and int(rows.max()) >= level.rows:
-        rows.remainder_(level.rows)
+        rows.sub_((rows >= level.rows).to(rows.dtype), alpha=level.rows)
     return rows
 
 

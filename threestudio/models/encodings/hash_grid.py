@@ -1,7 +1,7 @@
 """Multi-resolution hash encoding (Mueller et al. 2022): points in [0, 1]^3 to the features of all levels.
 
-One table holds all levels, in tiny-cuda-nn's order, so that a checkpoint fits both. On a CPU the points pass in chunks
-whose temporaries stay in the cache, and the backward pass computes rows and weights anew: cheaper than storing them.
+One table holds all levels, in tiny-cuda-nn's order, so that a checkpoint fits both. The points pass in chunks; their
+corners are kept for the backward pass as long as that takes little memory, and computed anew beyond.
 """
 
 from typing import Any
@@ -26,6 +26,7 @@ from threestudio.models.encodings.tiny_cuda_nn import tiny_cuda_nn_encoding
 
 INITIAL_RANGE = 1e-4
 CHUNK = {"cpu": 1 << 16, "cuda": 1 << 20}
+KEPT_BYTES = 1 << 26
 
 
 class HashGrid(nn.Module):
@@ -72,26 +73,35 @@ class _Lookup(Function):
 
     @staticmethod
     def forward(ctx: Any, points: Tensor, table: Tensor, levels: list[Level], with_slopes: bool) -> Tensor:
-        ctx.save_for_backward(points)
         ctx.levels, ctx.with_slopes, ctx.table_shape = levels, with_slopes, table.shape
         output = table.new_empty(len(points), len(levels), table.shape[1], 4 if with_slopes else 1)
+        # Eight corners with a row and a weight (or four) of four bytes each.
+        n_bytes = len(points) * len(levels) * 32 * (5 if with_slopes else 2)
+        keep = ctx.needs_input_grad[1] and n_bytes <= KEPT_BYTES
+        kept: list[Tensor] = []
         for part, chunk in _chunks(points):
             for index, level in enumerate(levels):
                 rows, weightings = _corners(chunk, level, with_slopes)
+                kept += [rows, *weightings] if keep else []
                 for column, weights in enumerate(weightings):
                     features = gather(table[level.start : level.start + level.rows], rows, weights)
                     output[part, index, :, column] = features
+        ctx.save_for_backward(points, *kept)
         return output
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        (points,) = ctx.saved_tensors
+        points, *kept = ctx.saved_tensors
+        corners = iter(kept)
         n_rows, n_features = ctx.table_shape
         table = gradient.new_zeros(n_features, n_rows)
         for part, chunk in _chunks(points):
             for index, level in enumerate(ctx.levels):
-                rows, weightings = _corners(chunk, level, ctx.with_slopes)
+                if kept:
+                    rows, *weightings = (next(corners) for _ in range(5 if ctx.with_slopes else 2))
+                else:
+                    rows, weightings = _corners(chunk, level, ctx.with_slopes)
                 of_level = table[:, level.start : level.start + level.rows]
                 scatter_add_(of_level, rows, weightings, gradient[part, index])
         return None, table.t().contiguous(), None, None

@@ -20,9 +20,9 @@ from threestudio.models.materials.base import BaseMaterial
 from threestudio.models.renderers.base import VolumeRenderer
 from threestudio.models.renderers.chunks import in_chunks
 from threestudio.models.renderers.occupancy_grid import OccupancyGrid
-from threestudio.models.renderers.ray_weights import composite, render_weights
+from threestudio.models.renderers.ray_weights import MIN_TRANSMITTANCE, composite, render_weights
 from threestudio.models.renderers.samples import RaySamples
-from threestudio.models.renderers.visibility import MIN_TRANSMITTANCE, only_visible
+from threestudio.models.renderers.visibility import only_visible
 from threestudio.utils.misc import get_seed, step_generator
 
 # How far the second look at the normals is from the first, in world units (standard deviation).
@@ -51,6 +51,8 @@ class NeRFVolumeRenderer(VolumeRenderer):
         # Skip empty cells, and then samples that are transparent or hidden.
         grid_prune: bool = True
         prune_alpha_threshold: bool = True
+        # Ours: the latter in training too; worth it where a sample's gradient costs much more than its density.
+        prune_in_training: bool = True
         # Steps between updates of the grid, and how much of a cell's opacity survives one: less of both for short runs.
         grid_update_every: int = 16
         grid_decay: float = 0.95
@@ -144,7 +146,7 @@ class NeRFVolumeRenderer(VolumeRenderer):
             first += self.render_step_size * torch.rand(len(first), generator=generator).to(first)
         samples = self.grid.march(origins, directions, first, self.cfg.far_plane, self.render_step_size)
         prune = self.cfg.grid_prune and self.cfg.prune_alpha_threshold and len(samples.rays) > 0
-        if not prune or self._is_fog():
+        if not prune or self._is_fog() or (self.training and not self.cfg.prune_in_training):
             return samples
 
         def density(part: RaySamples) -> Float[Tensor, "sample"]:

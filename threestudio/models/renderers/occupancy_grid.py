@@ -1,18 +1,22 @@
 """Where space may be occupied: a coarse grid that follows the density, so that rays skip the rest (Instant-NGP, C).
 
-A cell keeps the decaying maximum of the opacity that one step through it would have. nerfacc's kernels march on CUDA
-where they can be built; elsewhere all steps of a chunk of rays are looked up at once.
+A cell keeps the decaying maximum of the opacity that one step through it would have, and what it had when last seen: a
+cell that was opaque then, as were all around it, hides what lies behind it. nerfacc's kernels march on CUDA where they
+can be built; elsewhere all steps of a chunk of rays are looked up at once.
 """
 
+import math
 from collections.abc import Callable
 from functools import cache
 
 import nerfacc
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 import threestudio
+from threestudio.models.renderers.ray_weights import MIN_TRANSMITTANCE
 from threestudio.models.renderers.samples import RaySamples, concatenate
 
 WARM_UP_STEPS = 256
@@ -26,6 +30,8 @@ class OccupancyGrid(nn.Module):
     """Before its first update everything counts as occupied."""
 
     occs: Float[Tensor, "cell"]
+    latest: Float[Tensor, "cell"]
+    inner: Float[Tensor, "cell"]
     binaries: Bool[Tensor, "x y z"]
 
     def __init__(self, bbox: Float[Tensor, "2 3"], resolution: int = 32, decay: float = 0.95) -> None:
@@ -33,6 +39,8 @@ class OccupancyGrid(nn.Module):
         self.resolution, self.decay = resolution, decay
         self.register_buffer("bbox", bbox.clone(), persistent=False)
         self.register_buffer("occs", torch.zeros(resolution**3))
+        self.register_buffer("latest", torch.zeros(resolution**3))
+        self.register_buffer("inner", torch.zeros(resolution**3))
         self.register_buffer("binaries", torch.ones((resolution,) * 3, dtype=torch.bool))
 
     @property
@@ -53,6 +61,10 @@ class OccupancyGrid(nn.Module):
         seen = step_opacity(self.bbox[0] + unit * (self.bbox[1] - self.bbox[0])).to(self.occs)
         self.occs[cells] = torch.maximum(self.decay * self.occs[cells], seen)
         self.binaries.copy_((self.occs > self.threshold).view_as(self.binaries))
+        self.latest[cells] = seen
+        # The least of a cell and of all around it: no more than a ray through it can have met.
+        least = -F.max_pool3d(-self.latest.view(1, 1, *self.binaries.shape), 3, stride=1, padding=1)
+        self.inner.copy_(least.reshape(-1))
 
     @torch.no_grad()
     def march(
@@ -63,7 +75,8 @@ class OccupancyGrid(nn.Module):
         far: float,
         step_size: float,
     ) -> RaySamples:
-        """Steps of equal size, counted from each ray's `first_distance`, whose middles lie in occupied cells."""
+        """Steps of equal size, counted from each ray's `first_distance`, whose middles lie in occupied cells; in torch
+        without those that lie deep inside what is opaque."""
         if origins.is_cuda and _nerfacc_marches():
             return self._march_by_nerfacc(origins, directions, first_distance, far, step_size)
         lower, upper = self._occupied_box()
@@ -95,8 +108,11 @@ class OccupancyGrid(nn.Module):
             slope = directions[:, axis] * to_cell[axis]
             middle = torch.addcmul((origin + 0.5 * step_size * slope)[:, None], starts, slope[:, None])
             index = index * self.resolution + middle.to(torch.int32).clamp_(0, self.resolution - 1)
-        occupied = self.binaries.reshape(-1).index_select(0, index.reshape(-1)).view_as(index)
-        rays, position = torch.nonzero(occupied & (steps < count[:, None]), as_tuple=True)
+        flat = index.reshape(-1)
+        occupied = self.binaries.reshape(-1).index_select(0, flat).view_as(index)
+        inner = self.inner.index_select(0, flat).view_as(index)
+        lit = inner.cumsum(dim=1) - inner < -math.log(MIN_TRANSMITTANCE)
+        rays, position = torch.nonzero(occupied & lit & (steps < count[:, None]), as_tuple=True)
         kept = starts[rays, position]
         return RaySamples(rays, kept, kept + step_size)
 

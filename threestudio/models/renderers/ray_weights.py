@@ -12,6 +12,9 @@ from torch import Tensor
 
 from threestudio.models.renderers.samples import RaySamples
 
+# Share of the light below which what lies behind counts as hidden.
+MIN_TRANSMITTANCE = 1e-4
+
 
 def render_weights(samples: RaySamples, density: Float[Tensor, "sample"], n_rays: int) -> Float[Tensor, "sample"]:
     if density.is_cuda:
@@ -25,7 +28,7 @@ def render_weights(samples: RaySamples, density: Float[Tensor, "sample"], n_rays
 
 @torch.no_grad()
 def visible(
-    samples: RaySamples, density: Float[Tensor, "sample"], n_rays: int, min_alpha: float, min_transmittance: float
+    samples: RaySamples, density: Float[Tensor, "sample"], n_rays: int, min_alpha: float
 ) -> Bool[Tensor, "sample"]:
     """The samples that are neither transparent nor hidden."""
     if density.is_cuda:
@@ -35,12 +38,12 @@ def visible(
             density,
             ray_indices=samples.rays,
             n_rays=n_rays,
-            early_stop_eps=min_transmittance,
+            early_stop_eps=MIN_TRANSMITTANCE,
             alpha_thre=min_alpha,
         )
     depth = density * (samples.ends - samples.starts)
     transmittance = torch.exp(-_optical_depth_before(samples, depth))
-    return (transmittance >= min_transmittance) & (-torch.expm1(-depth) >= min_alpha)
+    return (transmittance >= MIN_TRANSMITTANCE) & (-torch.expm1(-depth) >= min_alpha)
 
 
 def composite(

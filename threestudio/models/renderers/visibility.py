@@ -11,10 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from threestudio.models.renderers.ray_weights import visible
+from threestudio.models.renderers.ray_weights import MIN_TRANSMITTANCE, visible
 from threestudio.models.renderers.samples import RaySamples
 
-MIN_TRANSMITTANCE = 1e-4
 FIRST_LAYER = 6
 
 Density = Callable[[RaySamples], Float[Tensor, "sample"]]
@@ -38,5 +37,5 @@ def only_visible(samples: RaySamples, density: Density, n_rays: int, min_alpha: 
             evaluated[layer] = True
             depth.index_add_(0, part.rays, found[layer] * (part.ends - part.starts))
         start, end = end, 2 * end
-    seen = visible(samples, found, n_rays, min_alpha, MIN_TRANSMITTANCE)
+    seen = visible(samples, found, n_rays, min_alpha)
     return samples.where(torch.nonzero(seen & evaluated)[:, 0])
