@@ -22,11 +22,11 @@ STATUS = Path("/proc/self/status")
 
 def measure(options: argparse.Namespace) -> None:
     """In the child: one line with seconds, bytes kept and the peak above the memory before."""
-    from cascade_zero123.zero123.weights import read_zero123
+    from cascade_zero123.zero123.weights import load_zero123
 
     before = resident("VmRSS")
     start, cpu = time.perf_counter(), time.process_time()
-    model = read_zero123(options.weights[0], dtype=getattr(torch, options.dtype), config=options.config)
+    model = load_zero123(options.weights[0], dtype=getattr(torch, options.dtype), config=options.config)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     kept = sum(tensor.nbytes for tensor in model.state_dict().values())
     print(f"measured {seconds} {cpu} {kept} {resident('VmHWM') - before}")

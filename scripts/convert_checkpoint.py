@@ -17,7 +17,7 @@ import torch
 from cascade_zero123.errors import UserError
 from cascade_zero123.zero123.ldm_checkpoint import save_ldm
 from cascade_zero123.zero123.pose import POSE_TOKENS
-from cascade_zero123.zero123.weights import read_zero123, save_zero123
+from cascade_zero123.zero123.weights import load_zero123, save_zero123
 
 from threestudio.utils.atomic import atomic_folder, atomic_path
 
@@ -80,7 +80,7 @@ def to_ldm(options: argparse.Namespace) -> None:
 
 def read_model(options: argparse.Namespace) -> torch.nn.Module:
     dtype = DTYPES[options.dtype] if options.dtype else None
-    return read_zero123(options.model, dtype=dtype, config=options.config, pose_token=options.pose_token)
+    return load_zero123(options.model, dtype=dtype, config=options.config, pose_token=options.pose_token)
 
 
 def gigabytes(path: Path) -> str:

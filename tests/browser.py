@@ -71,14 +71,25 @@ class Browser:
         """Of its console, at any level."""
         return [entry["message"] for entry in self.call("POST", f"{self.session}/se/log", type="browser")]
 
+    def resize(self, width: int, height: int) -> None:
+        """The page, in CSS pixels; a window has a least width that is wider than a phone."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        command = "Emulation.setDeviceMetricsOverride"
+        self.call("POST", f"{self.session}/goog/cdp/execute", cmd=command, params=metrics)
+
     def picture(self) -> Image.Image:
         data = self.call("GET", f"{self.session}/screenshot")
         return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
 
     def drag(self, selector: str, right: int, down: int) -> None:
-        """From the middle of the first such element."""
-        middle = "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
-        x, y = self.run(middle + "return [box.x + box.width / 2, box.y + box.height / 2].map(Math.round)", selector)
+        """From the middle of the first such element, which is scrolled to: the pointer must stay in the window."""
+        middle = """
+            const element = document.querySelector(arguments[0]);
+            element.scrollIntoView({block: "center", behavior: "instant"});
+            const box = element.getBoundingClientRect();
+            return [box.x + box.width / 2, box.y + box.height / 2].map(Math.round);
+        """
+        x, y = self.run(middle, selector)
         moves = [
             {"type": "pointerMove", "duration": 0, "x": x, "y": y},
             {"type": "pointerDown", "button": 0},

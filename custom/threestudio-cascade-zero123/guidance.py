@@ -24,7 +24,7 @@ from threestudio.utils.misc import C, cleanup, get_rank
 
 from .cascade.cache import ViewCache
 from .cascade.context import Cascade, joined
-from .cascade.prompt_views import NEARBY_DEG, PromptViews, Sampling, prompt_views
+from .cascade.prompt_views import NEARBY_DEG, PromptViews, Sampling, angle_pairs, prompt_views
 from .cascade.source import as_model_sees, centred, object_ratio, read_rgba
 from .errors import UserError
 from .model_pair import ModelPair, Residence, chosen
@@ -36,8 +36,10 @@ from .zero123.model import Context
 from .zero123.pose import Pose
 from .zero123.precision import dtype_of
 from .zero123.sampler import guided_output, noise_like_latents, predict_in_one_step, x0_and_epsilon
+from .zero123.white import white_filled, white_share
 
 ONE_STEP_BATCH = 32  # network passes at once
+TOLD_SHARE = 0.02  # of the object: fewer white pixels than that are not worth a line
 MOST_STEPS = 1000  # of DDIM: as many as there are timesteps
 
 
@@ -64,6 +66,8 @@ class CascadeZero123Guidance(BaseObject):
         cond_elevation_deg: float = 0.0
         cond_azimuth_deg: float = 0.0
         cond_camera_distance: float = 1.2  # world units
+        # Show the models the colours around white parts in their place: zero123/white.py.
+        fill_white: bool = False
 
         # [azimuth, elevation] in degrees from the source; [] is the plain Zero-1-to-3 baseline.
         prompt_views: list = field(default_factory=lambda: [list(offset) for offset in NEARBY_DEG])
@@ -84,7 +88,7 @@ class CascadeZero123Guidance(BaseObject):
     cfg: Config
 
     def configure(self) -> None:
-        self.offsets_deg = [_offset(offset) for offset in self.cfg.prompt_views]
+        self.offsets_deg = angle_pairs("guidance.prompt_views", self.cfg.prompt_views)
         if self.cfg.weighting not in WEIGHTINGS:
             raise UserError(f'guidance.weighting "{self.cfg.weighting}"; known are {", ".join(WEIGHTINGS)}')
         if not 1 <= self.cfg.prompt_steps <= MOST_STEPS:
@@ -112,7 +116,8 @@ class CascadeZero123Guidance(BaseObject):
 
     def set_source(self, rgba: Float[Tensor, "h w 4"]) -> None:
         """The prepared picture (centred, straight alpha, in [0, 1]); makes the prompt views, or finds them cached."""
-        source = as_model_sees(rgba.float().to(self.device), self.refiner.settings.image_size)
+        rgba = rgba.float().to(self.device)
+        source = as_model_sees(self._filled(rgba) if self.cfg.fill_white else rgba, self.refiner.settings.image_size)
         with self._own_precision(), self.models.sampling():
             self.prompts = self._prompt_views(source)
             cleanup()
@@ -222,6 +227,16 @@ class CascadeZero123Guidance(BaseObject):
                     images.append(self.refiner.decode(latents.unflatten(0, (-1, noises)).mean(1)))
         return torch.cat(images).permute(0, 2, 3, 1)
 
+    def _filled(self, rgba: Float[Tensor, "h w 4"]) -> Float[Tensor, "h w 4"]:
+        picture = rgba.permute(2, 0, 1)
+        share = white_share(picture)
+        if share > TOLD_SHARE:
+            threestudio.info(
+                f"{share:.0%} of the object is white or nearly, which the model would take for background; it is shown "
+                "the colours around it there (guidance.fill_white). The picture and the texture stay as they are"
+            )
+        return white_filled(picture[None])[0].permute(1, 2, 0)
+
     def _prompt_views(self, source: Float[Tensor, "1 3 h w"]) -> PromptViews:
         offsets = self.offsets_deg
         sampling = Sampling(self.cfg.prompt_steps, self.cfg.prompt_scale, self.cfg.prompt_seed)
@@ -270,11 +285,3 @@ class CascadeZero123Guidance(BaseObject):
             f"{ratio}; it is shown centred at that size. Prepare the picture likewise, or other losses will disagree"
         )
         return centred(rgba, ratio)
-
-
-def _offset(given: Any) -> tuple[float, float]:
-    try:
-        azimuth_deg, elevation_deg = given
-        return float(azimuth_deg), float(elevation_deg)
-    except (TypeError, ValueError):
-        raise UserError(f"guidance.prompt_views: {given} is not [azimuth_deg, elevation_deg]") from None

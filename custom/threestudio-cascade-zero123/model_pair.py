@@ -21,7 +21,7 @@ from .cascade.cache import weights_fingerprint
 from .errors import UserError
 from .zero123.kept import kept
 from .zero123.model import Zero123
-from .zero123.weights import load_zero123, weights_files
+from .zero123.weights import announce, load_zero123, weights_files
 
 SHAREABLE = ("unet", "vae", "image_encoder", "cc_projection")
 HOST = torch.device("cpu")
@@ -132,6 +132,7 @@ class ModelPair:
         def load() -> Zero123:
             place = HOST if where.spare_device else where.device
             model = load_zero123(choice.weights, place, where.dtype, config=choice.config, pose_token=choice.pose_token)
+            announce(choice.weights, model)
             if where.channels_last:
                 _ = [part.to(memory_format=torch.channels_last) for part in (model.unet, model.vae)]
             if where.compile:

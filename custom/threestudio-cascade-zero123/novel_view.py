@@ -200,14 +200,6 @@ def target_poses(
     return Pose(elevation, azimuth, distances)
 
 
-def angle_pairs(key: str, given: Sequence) -> list[tuple[float, float]]:
-    """[azimuth, elevation] offsets in degrees, as a config gives them."""
-    try:
-        return [(float(azimuth), float(elevation)) for azimuth, elevation in given]
-    except (TypeError, ValueError):
-        raise UserError(f"{key}: {given} is not a list of [azimuth_deg, elevation_deg]") from None
-
-
 def _refuse_impossible(elevations_deg: Sequence[float]) -> None:
     for elevation in elevations_deg:
         if not -90 <= elevation <= 90:

@@ -17,14 +17,13 @@ import threestudio
 from threestudio.systems.base import BaseSystem
 
 from .cascade.cache import ViewCache
-from .cascade.prompt_views import NEARBY_DEG, Sampling
+from .cascade.prompt_views import NEARBY_DEG, Sampling, angle_pairs
 from .cascade.source import as_model_sees
 from .model_pair import ModelPair, Residence, chosen
 from .novel_view import (
     NovelViews,
     Prompting,
     TargetSampling,
-    angle_pairs,
     base_stage,
     console_bars,
     refiner_stage,

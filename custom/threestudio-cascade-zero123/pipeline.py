@@ -23,10 +23,10 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from .cascade.prompt_views import NEARBY_DEG, Sampling
+from .cascade.prompt_views import NEARBY_DEG, Sampling, angle_pairs
 from .cascade.source import centred, read_rgba
 from .errors import UserError
-from .novel_view import Prompting, TargetSampling, angle_pairs, console_bars, novel_views, target_poses
+from .novel_view import Prompting, TargetSampling, console_bars, novel_views, target_poses
 from .zero123.model import Zero123
 from .zero123.pose import Pose
 from .zero123.sampler import Progress

@@ -115,10 +115,9 @@ def test_testing_alone_does_not_need_the_picture():
         data_module("no-such.png").setup("fit")
 
 
-def test_what_the_model_sees_is_saved(image_path, tmp_path):
-    data_module(image_path).save_input(tmp_path / "save", model_size=64)
+def test_the_prepared_picture_is_saved(image_path, tmp_path):
+    data_module(image_path).save_input(tmp_path / "save")
     assert Image.open(tmp_path / "save" / "input.png").mode == "RGBA"
-    assert Image.open(tmp_path / "save" / "input_64.png").size == (64, 64)
 
 
 class Recorder(pl.LightningModule):

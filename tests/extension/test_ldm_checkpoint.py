@@ -11,7 +11,7 @@ from cascade_zero123.zero123.ldm_keys import UNET, VAE, unet_keys, vae_keys
 from cascade_zero123.zero123.model import Context
 from cascade_zero123.zero123.pose import Pose, pose_token
 from cascade_zero123.zero123.stored_tensor import MappedFile, StoredTensor, contiguous_strides
-from cascade_zero123.zero123.weights import load_zero123, weights_files
+from cascade_zero123.zero123.weights import announce, load_zero123, weights_files
 from diffusers import DDIMScheduler
 from tiny_ldm import IMAGE_SIZE, SIZES, tiny_state, write_ckpt, write_config, write_safetensors
 
@@ -237,7 +237,7 @@ def test_the_file_s_name_says_which_pose_token_it_was_trained_with(tmp_path, con
 
 def test_the_console_says_which_pose_token_is_used(file, config, caplog):
     with caplog.at_level("INFO"):
-        load_zero123(file, config=config, pose_token="stable-zero123")
+        announce(file, load_zero123(file, config=config, pose_token="stable-zero123"))
     assert "pose token stable-zero123" in caplog.text
 
 
@@ -246,11 +246,12 @@ def test_an_unknown_pose_token_is_refused_with_the_known_ones(file, config):
 
 
 def test_conversion_is_offered_for_large_files_only(file, config, caplog, monkeypatch):
+    model = load_zero123(file, config=config)
     with caplog.at_level("INFO"):
-        load_zero123(file, config=config)
+        announce(file, model)
         assert "convert_checkpoint" not in caplog.text
         monkeypatch.setattr("cascade_zero123.zero123.weights.WORTH_CONVERTING", 1000)
-        load_zero123(file, config=config)
+        announce(file, model)
     assert f"python scripts/convert_checkpoint.py {file}" in caplog.text
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cascade_zero123.zero123.weights import read_zero123
+from cascade_zero123.zero123.weights import load_zero123
 
 from benchmarks.synthetic_checkpoint import REDUCED, ldm_yaml, write_checkpoint
 
@@ -23,11 +23,11 @@ def test_the_peak_is_near_the_kept_weights_for_a_file_with_averages_and_optimize
     file = tmp_path / "zero123.ckpt"
     write_checkpoint(file, REDUCED, ema=True, optimizer=True, seed=0)
     (tmp_path / "zero123.yaml").write_text(ldm_yaml(REDUCED))
-    read_zero123(file, dtype=dtype, config=str(tmp_path / "zero123.yaml"))  # lets the libraries take theirs
+    load_zero123(file, dtype=dtype, config=str(tmp_path / "zero123.yaml"))  # lets the libraries take theirs
     gc.collect()
     CLEAR.write_text("5")
     before = resident("VmRSS")
-    model = read_zero123(file, dtype=dtype, config=str(tmp_path / "zero123.yaml"))
+    model = load_zero123(file, dtype=dtype, config=str(tmp_path / "zero123.yaml"))
     kept = sum(tensor.nbytes for tensor in model.state_dict().values())
     assert file.stat().st_size > (2.5 if dtype == torch.float32 else 5) * kept
     assert resident("VmHWM") - before < 1.25 * kept + 8e6

@@ -72,10 +72,10 @@ def test_every_picture_is_shown_and_the_console_has_no_complaints(page):
     page.run("document.querySelectorAll('img').forEach((image) => { image.loading = 'eager'; })")
     complete = "return [...document.images].every((image) => image.complete && image.naturalWidth > 0)"
     page.until(lambda: page.run(complete))
-    assert page.complaints() == []
+    # That pixels are read often is these tests' doing.
+    assert [complaint for complaint in page.complaints() if "willReadFrequently" not in complaint] == []
 
 
-def test_the_page_is_no_wider_than_a_phone_s_window(page):
-    page.run("document.body.style.width = '360px'")
-    assert page.run("return document.querySelector('main').scrollWidth") <= 360
-    page.run("document.body.style.width = ''")
+def test_the_page_is_no_wider_than_a_phone(page):
+    page.resize(360, 740)
+    assert page.run("return document.documentElement.scrollWidth") <= 360

@@ -151,11 +151,9 @@ class SingleImageDataModule(CameraDataModule):
             self.cfg.image_path, self.cfg.object_ratio, self.cfg.background_removal, self.cfg.recenter
         )
 
-    def save_input(self, folder: str | Path, model_size: int | None = None) -> None:
-        """What the model will see: input.png as prepared, and input_<size>.png at the model's resolution."""
+    def save_input(self, folder: str | Path) -> None:
+        """The prepared picture, as input.png."""
         self.picture.save(Path(folder) / "input.png")
-        if model_size is not None:
-            self.picture.save(Path(folder) / f"input_{model_size}.png", model_size)
 
     def setup(self, stage: str | None = None) -> None:
         turntable = random_camera_config(self.cfg)

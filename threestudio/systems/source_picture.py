@@ -14,17 +14,21 @@ from threestudio import cameras
 from threestudio.models.contact_sheet import save_contact_sheet
 from threestudio.models.geometry.visual_hull import VisualHull
 from threestudio.models.reference_view import ReferenceView
+from threestudio.utils.saving import SaverMixin
 
 INPUT, PROMPT_VIEWS, OVERVIEW = "input.png", "prompt-views", "contact-sheet.png"
 
 
-def hand_picture_over(guidance: Any, datamodule: Any, save_dir: str) -> None:
-    """The guidance sees what the losses see, and the user is shown it; other guidances read the file themselves."""
+def hand_picture_over(guidance: Any, datamodule: Any, saver: SaverMixin) -> None:
+    """The guidance gets the picture that the losses get; other guidances read the file themselves.
+
+    Saved are that picture, what the model sees of it (input_<size>.png), and the prompt views."""
     if not hasattr(guidance, "set_source"):
         return
     guidance.set_source(torch.from_numpy(datamodule.picture.rgba))
-    datamodule.save_input(save_dir, guidance.source.shape[-1])
-    guidance.prompts.save(Path(save_dir) / PROMPT_VIEWS)
+    datamodule.save_input(saver.get_save_dir())
+    saver.save_image(f"input_{guidance.source.shape[-1]}.png", guidance.source[0].permute(1, 2, 0))
+    guidance.prompts.save(Path(saver.get_save_dir()) / PROMPT_VIEWS)
 
 
 def carve(hull: VisualHull, datamodule: Any) -> None:

@@ -5,7 +5,7 @@
 sampled by DDIM in one batch. The views are rounded to 8 bits before use, so that cached ones are the very same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,14 @@ class Sampling:
     steps: int
     scale: float
     seed: int
+
+
+def angle_pairs(key: str, given: Sequence) -> list[tuple[float, float]]:
+    """[azimuth, elevation] offsets in degrees, as a config gives them."""
+    try:
+        return [(float(azimuth), float(elevation)) for azimuth, elevation in given]
+    except (TypeError, ValueError):
+        raise UserError(f"{key}: {given} is not a list of [azimuth_deg, elevation_deg]") from None
 
 
 def prompt_views(

@@ -22,7 +22,7 @@ from .ldm_checkpoint import load_ldm
 from .model import Zero123
 from .pose import POSE_TOKENS
 
-__all__ = ["load_zero123", "model_folder", "read_zero123", "save_zero123", "weights_files"]
+__all__ = ["announce", "load_zero123", "model_folder", "save_zero123", "weights_files"]
 
 STABLE_ZERO123 = re.compile(r"stable[-_ ]?zero[-_ ]?123", re.IGNORECASE)
 WORTH_CONVERTING = 1 << 30  # bytes of a single file
@@ -41,22 +41,6 @@ def load_zero123(
     `config` is the LDM YAML of a single-file checkpoint of other widths than the published ones; `pose_token` (one of
     pose.POSE_TOKENS) overrules what the weights' name or settings say. Both may be None or empty.
     """
-    model = read_zero123(path, device, dtype, config=config, pose_token=pose_token)
-    threestudio.info(f"{path}: pose token {model.settings.pose_token}")
-    if Path(path).is_file() and Path(path).stat().st_size >= WORTH_CONVERTING:
-        _offer_conversion(Path(path), model)
-    return model
-
-
-def read_zero123(
-    path: str | Path,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype | None = torch.float32,
-    *,
-    config: str | None = None,
-    pose_token: str | None = None,
-) -> Zero123:
-    """`load_zero123` without a word."""
     place = located(path)
     if pose_token and pose_token not in POSE_TOKENS:
         raise UserError(f'{path}: pose_token "{pose_token}"; known are {", ".join(POSE_TOKENS)}')
@@ -69,6 +53,13 @@ def read_zero123(
     _check_that_parts_fit(place, model)
     model.settings.pose_token = pose_token or _pose_token(place, model.settings.pose_token)
     return model.eval().requires_grad_(False)
+
+
+def announce(path: str | Path, model: Zero123) -> None:
+    """What a user should know of weights just loaded: how they count poses, and whether converting them would pay."""
+    threestudio.info(f"{path}: pose token {model.settings.pose_token}")
+    if Path(path).is_file() and Path(path).stat().st_size >= WORTH_CONVERTING:
+        _offer_conversion(Path(path), model)
 
 
 def weights_files(path: str | Path, config: str | None = None) -> list[Path]:
