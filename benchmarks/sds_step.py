@@ -82,7 +82,7 @@ class Experiment:
         self.system.to(self.device)
         self.system.log = lambda *args, **kwargs: None
         self.guidance = threestudio.find(cfg.system.guidance_type)(cfg.system.guidance)
-        self.guidance.set_source(torch.from_numpy(self.data.picture.rgba))
+        self.guidance.set_source(torch.from_numpy(self.data.fitted.rgba))
         self.system.guidance = self.guidance
         self.optimizer = self.system.configure_optimizers()["optimizer"]
         self.backward = lambda loss: loss.backward()

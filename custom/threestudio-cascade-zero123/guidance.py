@@ -36,10 +36,8 @@ from .zero123.model import Context
 from .zero123.pose import Pose
 from .zero123.precision import dtype_of
 from .zero123.sampler import guided_output, noise_like_latents, predict_in_one_step, x0_and_epsilon
-from .zero123.white import white_filled, white_share
 
 ONE_STEP_BATCH = 32  # network passes at once
-TOLD_SHARE = 0.02  # of the object: fewer white pixels than that are not worth a line
 MOST_STEPS = 1000  # of DDIM: as many as there are timesteps
 
 
@@ -66,8 +64,6 @@ class CascadeZero123Guidance(BaseObject):
         cond_elevation_deg: float = 0.0
         cond_azimuth_deg: float = 0.0
         cond_camera_distance: float = 1.2  # world units
-        # Show the models the colours around white parts in their place: zero123/white.py.
-        fill_white: bool = False
 
         # [azimuth, elevation] in degrees from the source; [] is the plain Zero-1-to-3 baseline.
         prompt_views: list = field(default_factory=lambda: [list(offset) for offset in NEARBY_DEG])
@@ -116,8 +112,7 @@ class CascadeZero123Guidance(BaseObject):
 
     def set_source(self, rgba: Float[Tensor, "h w 4"]) -> None:
         """The prepared picture (centred, straight alpha, in [0, 1]); makes the prompt views, or finds them cached."""
-        rgba = rgba.float().to(self.device)
-        source = as_model_sees(self._filled(rgba) if self.cfg.fill_white else rgba, self.refiner.settings.image_size)
+        source = as_model_sees(rgba.float().to(self.device), self.refiner.settings.image_size)
         with self._own_precision(), self.models.sampling():
             self.prompts = self._prompt_views(source)
             cleanup()
@@ -226,16 +221,6 @@ class CascadeZero123Guidance(BaseObject):
                 with self.models.visit("decoder"):
                     images.append(self.refiner.decode(latents.unflatten(0, (-1, noises)).mean(1)))
         return torch.cat(images).permute(0, 2, 3, 1)
-
-    def _filled(self, rgba: Float[Tensor, "h w 4"]) -> Float[Tensor, "h w 4"]:
-        picture = rgba.permute(2, 0, 1)
-        share = white_share(picture)
-        if share > TOLD_SHARE:
-            threestudio.info(
-                f"{share:.0%} of the object is white or nearly, which the model would take for background; it is shown "
-                "the colours around it there (guidance.fill_white). The picture and the texture stay as they are"
-            )
-        return white_filled(picture[None])[0].permute(1, 2, 0)
 
     def _prompt_views(self, source: Float[Tensor, "1 3 h w"]) -> PromptViews:
         offsets = self.offsets_deg

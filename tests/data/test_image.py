@@ -120,6 +120,21 @@ def test_the_prepared_picture_is_saved(image_path, tmp_path):
     assert Image.open(tmp_path / "save" / "input.png").mode == "RGBA"
 
 
+def test_the_field_is_fitted_without_white_parts_if_asked_for(image_path, tmp_path, caplog):
+    rgba = np.array(Image.open(image_path).convert("RGBA"))
+    rgba[len(rgba) // 2 :, :, :3] = 255
+    Image.fromarray(rgba).save(tmp_path / "half_white.png")
+    as_it_is, filled = (data_module(tmp_path / "half_white.png", fill_white=fill) for fill in (False, True))
+    assert as_it_is.fitted is as_it_is.picture
+    with caplog.at_level("INFO"):
+        target = filled.fitted.rgba
+    assert "of the object is nearly white" in caplog.text
+    opaque = filled.picture.rgba[..., 3] == 1
+    assert filled.picture.rgba[opaque][:, :3].min(axis=-1).max() == 1.0
+    assert target[opaque][:, :3].min(axis=-1).max() < 0.8
+    assert np.array_equal(target[..., 3], filled.picture.rgba[..., 3])
+
+
 class Recorder(pl.LightningModule):
     """Trains one number, and remembers what it was shown; tells the data of its step as the systems do."""
 

@@ -69,19 +69,6 @@ def test_the_gradient_of_the_rendering_is_the_encoder_s_pull_back_of_the_weighte
     torch.testing.assert_close(rgb.grad, again.grad)
 
 
-def test_white_parts_are_filled_for_the_models_if_asked_for(make, caplog):
-    rgba = ball_picture().clone()
-    rgba[SIZE // 2 :, :, :3] = 1.0
-    plain, filled = make(), make(fill_white=True)
-    with caplog.at_level("INFO"):
-        for guidance in (plain, filled):
-            guidance.set_source(rgba)
-    middle = (..., SIZE // 2 + 2, SIZE // 2)
-    assert (plain.source[middle] == 1.0).all() and plain.source[..., 0, 0].min() == 1.0
-    assert filled.source[middle].min() < 0.7 and filled.source[..., 0, 0].min() == 1.0
-    assert caplog.text.count("of the object is white or nearly") == 1
-
-
 @pytest.mark.parametrize("encoder_gradient", ["recomputed", "linear"])
 def test_cheaper_gradients_are_the_exact_one_s_with_a_linear_autoencoder(make, encoder_gradient):
     found, exact = gradient(make(encoder_gradient=encoder_gradient)), gradient(make())

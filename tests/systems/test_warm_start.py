@@ -7,18 +7,16 @@ from threestudio.systems.warm_start import WarmStartViews, opacity_from_white, r
 class FlatGuidance:
     """Predicts grey views whose brightness tells them apart."""
 
-    def __init__(self, color=(0.9, 0.2, 0.1)):
-        self.source = torch.tensor(color)[None, :, None, None].expand(1, 3, 4, 4)
-
     def one_step_views(self, elevation, azimuth, camera_distances):
         return torch.linspace(0, 1, len(elevation))[:, None, None, None].expand(-1, 8, 8, 3)
 
 
-def reference():
+def reference(color=(0.9, 0.2, 0.1)):
     return {
         "azimuth": torch.tensor([15.0]),
         "camera_distances": torch.tensor([3.8]),
         "fovy": torch.tensor([0.35]),
+        "rgb": torch.tensor(color).expand(1, 4, 4, 3),
         "mask": torch.ones(1, 4, 4, 1, dtype=torch.bool),
     }
 
@@ -60,5 +58,5 @@ def test_white_is_empty_and_colour_is_opaque():
 
 def test_whiteness_says_nothing_about_a_white_object():
     assert whitish_share(torch.ones(5, 3)) == 1.0
-    assert not WarmStartViews.predict(FlatGuidance((1.0, 0.99, 1.0)), reference(), 2, [0.0]).white_is_background
+    assert not WarmStartViews.predict(FlatGuidance(), reference((1.0, 0.99, 1.0)), 2, [0.0]).white_is_background
     assert WarmStartViews.predict(FlatGuidance(), reference(), 2, [0.0]).white_is_background

@@ -1,12 +1,12 @@
 """One picture, seen from its own camera, and random cameras around it: what image-to-3D trains on.
 
 `rgb` and `rgba` are straight (not premultiplied) in [0, 1]; `mask` is alpha above 0.5. Config keys and batch are
-upstream's, plus `background_removal`, `object_ratio` and `recenter`.
+upstream's, plus `background_removal`, `object_ratio`, `recenter` and `fill_white`.
 """
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,12 @@ from threestudio.data.uncond import (
     RandomCameraIterableDataset,
     camera_batch,
 )
+from threestudio.data.white_parts import white_filled, white_share
 from threestudio.utils.base import Updateable
 from threestudio.utils.config import parse_structured
 from threestudio.utils.misc import get_seed, step_generator
+
+TOLD_SHARE = 0.02  # of the object: fewer white pixels than that are not worth a line
 
 
 @dataclass
@@ -54,6 +57,7 @@ class SingleImageDataModuleConfig:
     object_ratio: float = 0.75  # larger side of the object's box / side of the square
     recenter: bool = True  # crop to the object and centre it; else only pad to a square
     rays_d_normalize: bool = True
+    fill_white: bool = False  # for a model that takes white for background: white_parts.py
 
 
 class SingleImageIterableDataset(IterableDataset, Updateable):
@@ -151,6 +155,20 @@ class SingleImageDataModule(CameraDataModule):
             self.cfg.image_path, self.cfg.object_ratio, self.cfg.background_removal, self.cfg.recenter
         )
 
+    @cached_property
+    def fitted(self) -> Picture:
+        """The picture as the field is fitted to it and the model sees it."""
+        if not self.cfg.fill_white:
+            return self.picture
+        rgba = torch.from_numpy(self.picture.rgba).permute(2, 0, 1)
+        share = white_share(rgba)
+        if share > TOLD_SHARE:
+            threestudio.info(
+                f"{share:.0%} of the object is nearly white, which the model would take for background; the field is "
+                "fitted with the colours around it, the texture is as white as the picture (data.fill_white)"
+            )
+        return replace(self.picture, rgba=white_filled(rgba[None])[0].permute(1, 2, 0).numpy())
+
     def save_input(self, folder: str | Path) -> None:
         """The prepared picture, as input.png."""
         self.picture.save(Path(folder) / "input.png")
@@ -158,7 +176,7 @@ class SingleImageDataModule(CameraDataModule):
     def setup(self, stage: str | None = None) -> None:
         turntable = random_camera_config(self.cfg)
         if stage in (None, "fit"):
-            self.train_dataset = SingleImageIterableDataset(self.cfg, self.picture)
+            self.train_dataset = SingleImageIterableDataset(self.cfg, self.fitted)
         if stage in (None, "fit", "validate"):
             self.val_dataset = RandomCameraDataset(turntable, "val")
         if stage in (None, "test", "predict"):

@@ -54,15 +54,6 @@ def orientation_loss(
     return (weights.detach() * away.square()).sum() / (opacity > 0).sum().clamp_min(1)
 
 
-def white_matter_loss(
-    opacity: Float[Tensor, "view h w 1"], seen: Float[Tensor, "view h w 1"], expected: Float[Tensor, "view h w 1"]
-) -> Float[Tensor, ""]:
-    """Matter as white as the background, which no colour loss can see, where a view on white shows none either.
-
-    `seen` and `expected` are the opacities that the colours of the rendering and of the view tell of."""
-    return (opacity - torch.maximum(seen.detach(), expected)).clamp(min=0).square().mean()
-
-
 def sparsity_loss(opacity: Float[Tensor, "view h w 1"]) -> Float[Tensor, ""]:
     """Little of a picture should be covered."""
     return (opacity.square() + SPARSITY_FLOOR).sqrt().mean()

@@ -22,10 +22,10 @@ INPUT, PROMPT_VIEWS, OVERVIEW = "input.png", "prompt-views", "contact-sheet.png"
 def hand_picture_over(guidance: Any, datamodule: Any, saver: SaverMixin) -> None:
     """The guidance gets the picture that the losses get; other guidances read the file themselves.
 
-    Saved are that picture, what the model sees of it (input_<size>.png), and the prompt views."""
+    Saved are the prepared picture, what the model sees of it (input_<size>.png), and the prompt views."""
     if not hasattr(guidance, "set_source"):
         return
-    guidance.set_source(torch.from_numpy(datamodule.picture.rgba))
+    guidance.set_source(torch.from_numpy(datamodule.fitted.rgba))
     datamodule.save_input(saver.get_save_dir())
     saver.save_image(f"input_{guidance.source.shape[-1]}.png", guidance.source[0].permute(1, 2, 0))
     guidance.prompts.save(Path(saver.get_save_dir()) / PROMPT_VIEWS)

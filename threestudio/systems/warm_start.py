@@ -50,14 +50,10 @@ class WarmStartViews:
     def predict(
         cls, guidance: Any, reference: dict[str, Any], count: int, elevations_deg: Sequence[float]
     ) -> "WarmStartViews":
-        """`guidance.one_step_views` from around the reference batch's camera, at its distance and field of view.
-
-        `guidance.source` [1 3 h w] is what the model was shown."""
+        """`guidance.one_step_views` from around the reference batch's camera, at its distance and field of view."""
         elevation, azimuth = ring_cameras(count, elevations_deg, float(reference["azimuth"][0]))
         elevation, azimuth = elevation.to(reference["azimuth"]), azimuth.to(reference["azimuth"])
         distance = reference["camera_distances"].expand(count)
-        mask = reference["mask"][0, ..., 0]
-        shown = F.interpolate(guidance.source, mask.shape, mode="bilinear", antialias=True)[0].permute(1, 2, 0)
         return cls(
             guidance.one_step_views(elevation, azimuth, distance),
             elevation,
@@ -65,7 +61,7 @@ class WarmStartViews:
             distance,
             cameras.orbit(elevation, azimuth, distance),
             reference["fovy"],
-            whitish_share(shown[mask]) < WHITISH_SHARE,
+            whitish_share(reference["rgb"][reference["mask"][..., 0]]) < WHITISH_SHARE,
         )
 
     def batch(self, step: int, views: int, height: int, width: int) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from threestudio.utils.misc import get_seed, step_generator
 WARM_START, SDS = "warm start", "SDS"
 LOSSES = (
     *("sds", "rgb", "mask", "depth", "depth_rel", "normal", "normal_smooth", "3d_normal_smooth", "orient"),
-    *("sparsity", "opaque", "distortion", "warm_rgb", "warm_mask", "warm_white"),
+    *("sparsity", "opaque", "distortion", "warm_rgb", "warm_mask"),
 )
 NORMAL_LOSSES = ("normal", "normal_smooth", "3d_normal_smooth", "orient")
 
@@ -82,7 +82,7 @@ class Zero123System(BaseLift3DSystem):
     @property
     def keeps_warm_views(self) -> bool:
         """Beside SDS, for as long as they have any weight."""
-        weight = sum(self.weight(f"warm_{name}") for name in ("rgb", "mask", "white"))
+        weight = self.weight("warm_rgb") + self.weight("warm_mask")
         return self.cfg.warm_start_views > 0 and self.cfg.warm_start_steps > 0 and weight > 0
 
     def on_fit_start(self) -> None:
@@ -160,9 +160,7 @@ class Zero123System(BaseLift3DSystem):
         out = self.render(views, shading="diffuse", ambient_ratio=1.0)
         terms = {"warm_rgb": torch.nn.functional.mse_loss(out["comp_rgb"], views["rgb"])}
         if self.warm_start.white_is_background:
-            opacity = opacity_from_white(views["rgb"])
-            terms["warm_mask"] = torch.nn.functional.mse_loss(out["opacity"], opacity)
-            terms["warm_white"] = losses.white_matter_loss(out["opacity"], opacity_from_white(out["comp_rgb"]), opacity)
+            terms["warm_mask"] = torch.nn.functional.mse_loss(out["opacity"], opacity_from_white(views["rgb"]))
         return terms | self.regularisers(out) | self.sparsity(out)
 
     def regularisers(self, out: dict[str, Tensor]) -> Losses:

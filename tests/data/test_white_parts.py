@@ -1,6 +1,7 @@
 import pytest
 import torch
-from cascade_zero123.zero123.white import white_filled, white_share
+
+from threestudio.data.white_parts import white_filled, white_share
 
 ORANGE = (0.9, 0.5, 0.1)
 
