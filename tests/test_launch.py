@@ -159,6 +159,17 @@ def test_a_run_interrupted_before_its_first_step_leaves_nothing(workplace, capsy
     assert not Path("outputs/toy/cat").exists()
 
 
+def test_a_copied_trial_folder_is_exported_in_place_with_its_own_config(workplace):
+    assert run() == 0
+    shutil.copytree("outputs/toy/cat", "backup/of cat")
+    copied = ["--config", "backup/of cat/configs/parsed.yaml", "--export", "resume=backup/of cat"]
+    assert launch.main(copied) == 0
+    assert Path("backup/of cat/save/it12-export/colors.json").is_file()
+    assert not Path("outputs/toy/cat/save/it12-export").exists()
+    assert launch.main([*copied, "exp_root_dir=elsewhere"]) == 0
+    assert Path("elsewhere/toy/cat/save/it12-export/colors.json").is_file()
+
+
 def test_a_resumed_run_with_a_timestamp_stays_in_its_folder(workplace):
     assert run("use_timestamp=true", "trainer.max_steps=4") == 0
     (trial,) = Path("outputs/toy").iterdir()

@@ -41,7 +41,8 @@ def run(arguments: argparse.Namespace, overrides: list[str], interruption: Inter
         path, kept = cfg.resume, picture_of_run(checkpoint, cfg)
         cfg = load_config(arguments.config, cli_args=[*kept, *overrides], n_gpus=n_gpus)
         cfg.resume = path
-        adopt_trial_folder(cfg, Path(path))
+        told_where = any(override.startswith("exp_root_dir=") for override in overrides)
+        adopt_trial_folder(cfg, Path(path), None if told_where else arguments.config)
     refuse_unwritable(Path(cfg.trial_dir))
     set_seed(cfg.seed)
     pl.seed_everything(cfg.seed + get_rank(), workers=True)

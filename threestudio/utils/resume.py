@@ -41,13 +41,17 @@ def picture_of_run(checkpoint: Mapping[str, Any], cfg: Any) -> list[str]:
     return [f"data.{key}={json.dumps(data[key])}" for key in PICTURE if key in data]
 
 
-def adopt_trial_folder(cfg: Any, checkpoint: Path) -> None:
-    """A checkpoint of this experiment and tag goes on in its own trial folder, whatever time it is."""
+def adopt_trial_folder(cfg: Any, checkpoint: Path, config: str | None = None) -> None:
+    """A checkpoint of this experiment and tag goes on in its own trial folder, whatever time it is.
+
+    With the `config` of that folder itself it does so wherever the folder has been copied to."""
     trial = checkpoint.parent.parent
     same_experiment = os.path.realpath(trial.parent) == os.path.realpath(cfg.exp_dir)
+    of_the_folder = config is not None and os.path.realpath(Path(config).parent) == os.path.realpath(trial / "configs")
     tag, _, time = trial.name.partition("@")
-    if checkpoint.parent.name == "ckpts" and same_experiment and tag == cfg.tag:
+    if checkpoint.parent.name == "ckpts" and (of_the_folder or (same_experiment and tag == cfg.tag)):
         cfg.timestamp = f"@{time}" if time else ""
+        cfg.exp_dir = str(trial.parent) if of_the_folder else cfg.exp_dir
         cfg.trial_name, cfg.trial_dir = trial.name, os.path.join(cfg.exp_dir, trial.name)
 
 
