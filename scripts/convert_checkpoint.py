@@ -18,8 +18,10 @@ from cascade_zero123.errors import UserError
 from cascade_zero123.zero123.ldm_checkpoint import save_ldm
 from cascade_zero123.zero123.pose import POSE_TOKENS
 from cascade_zero123.zero123.weights import load_zero123, save_zero123
+from safetensors import SafetensorError
 
 from threestudio.utils.atomic import atomic_folder, atomic_path
+from threestudio.utils.console import one_line
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -32,8 +34,13 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except OSError as error:
-        print(f"error: {error.filename or options.out}: not written ({error.strerror or error})", file=sys.stderr)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        # torch's writer of zip files does not say why it could not write; in practice the disk is full.
+        if isinstance(error, RuntimeError) and "inline_container" not in str(error):
+            raise
+        said = one_line(error) if getattr(error, "filename", None) else None
+        reason = getattr(error, "strerror", None) or error
+        print(f"error: {said or f'{options.out}: not written ({reason})'}", file=sys.stderr)
         return 2
     return 0
 

@@ -12,6 +12,8 @@ import sys
 from cascade_zero123.errors import UserError
 from evaluation import novel_views, table1
 
+from threestudio.utils.console import one_line
+
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -29,9 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         options.main(options)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    except (UserError, OSError) as error:
+        print(one_line(error) or error, file=sys.stderr)
+        return 2
     return 0
 
 

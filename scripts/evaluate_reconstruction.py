@@ -35,10 +35,12 @@ from evaluation.scores import (
 )
 from evaluation.summary import sheet, table
 from PIL import Image
+from reconstruction.plan import DECIDING
 
 from threestudio.errors import UserError
 from threestudio.models.mesh_io import read_glb, write_glb
 from threestudio.utils.atomic import atomic_path
+from threestudio.utils.config import config_to_primitive, load_config
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BASELINE = REPOSITORY / "configs" / "zero123.yaml"
@@ -152,7 +154,9 @@ class Evaluation:
         """What the scores depend on, beside the code and the weights."""
         if method in CONTROLS:
             return {}
-        return {"config": self.config_of(method).name, "overrides": sorted(self.overrides)}
+        overrides = [*method_overrides(method), *self.overrides]
+        cfg = config_to_primitive(load_config(str(self.config_of(method)), cli_args=overrides))
+        return {key: cfg[key] for key in DECIDING}
 
     def picture(self, name: str) -> Path:
         return self.out / "pictures" / f"{name}.png"

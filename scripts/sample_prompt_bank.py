@@ -19,6 +19,8 @@ from cascade_zero123.training.rendered_views import PackedViews
 from cascade_zero123.zero123.weights import load_zero123
 from tqdm import tqdm
 
+from threestudio.utils.console import one_line
+
 OBJECTS_AT_ONCE = 8
 
 
@@ -55,6 +57,6 @@ if __name__ == "__main__":
     parser.add_argument("--workers", type=int, default=2)
     try:
         main(parser.parse_args())
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+    except (UserError, OSError) as error:
+        print(one_line(error) or error, file=sys.stderr)
+        sys.exit(2)

@@ -166,8 +166,10 @@ def test_a_copied_trial_folder_is_exported_in_place_with_its_own_config(workplac
     assert launch.main(copied) == 0
     assert Path("backup/of cat/save/it12-export/colors.json").is_file()
     assert not Path("outputs/toy/cat/save/it12-export").exists()
-    assert launch.main([*copied, "exp_root_dir=elsewhere"]) == 0
-    assert Path("elsewhere/toy/cat/save/it12-export/colors.json").is_file()
+    assert launch.main([*copied, "exp_root_dir=elsewhere", "tag=second"]) == 0
+    assert Path("elsewhere/toy/second/save/it12-export/colors.json").is_file()
+    assert launch.main([*copied, "tag=second"]) == 0
+    assert Path("outputs/toy/second/save/it12-export/colors.json").is_file()
 
 
 def test_a_resumed_run_with_a_timestamp_stays_in_its_folder(workplace):

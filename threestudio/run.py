@@ -18,6 +18,7 @@ from threestudio.utils.config import load_config
 from threestudio.utils.interruption import Interrupted, Interruption
 from threestudio.utils.misc import get_rank, set_seed
 from threestudio.utils.resume import (
+    TRIAL_NAME,
     adopt_trial_folder,
     find_checkpoint,
     picture_of_run,
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace, overrides: list[str], interruption: Inter
         path, kept = cfg.resume, picture_of_run(checkpoint, cfg)
         cfg = load_config(arguments.config, cli_args=[*kept, *overrides], n_gpus=n_gpus)
         cfg.resume = path
-        told_where = any(override.startswith("exp_root_dir=") for override in overrides)
+        told_where = any(override.partition("=")[0] in TRIAL_NAME for override in overrides)
         adopt_trial_folder(cfg, Path(path), None if told_where else arguments.config)
     refuse_unwritable(Path(cfg.trial_dir))
     set_seed(cfg.seed)

@@ -35,10 +35,9 @@ from .zero123.encoding import Encoding
 from .zero123.model import Context
 from .zero123.pose import Pose
 from .zero123.precision import dtype_of
-from .zero123.sampler import guided_output, noise_like_latents, predict_in_one_step, x0_and_epsilon
+from .zero123.sampler import MOST_STEPS, guided_output, noise_like_latents, predict_in_one_step, x0_and_epsilon
 
 ONE_STEP_BATCH = 32  # network passes at once
-MOST_STEPS = 1000  # of DDIM: as many as there are timesteps
 
 
 @threestudio.register("cascade-zero123-guidance")

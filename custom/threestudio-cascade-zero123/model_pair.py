@@ -9,7 +9,8 @@ decoder wait in the host's memory and visit; the Refiner's U-Net makes room whil
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -86,6 +87,7 @@ class ModelPair:
         self.base, self.residence = base, residence
         self.one_model = base.is_same_as(refiner)
         self.refiner = self._load(refiner)
+        self.sampler: Callable[[], Zero123 | None] = lambda: None  # a Base of its own, as long as somebody keeps it
         if residence.spare_device:
             self.refiner.to(residence.device)
             _move(_visitors(self.refiner), HOST)
@@ -104,6 +106,10 @@ class ModelPair:
         """A block in which Base may be loaded; the Refiner's decoder and image encoder, perhaps Base's too, visit."""
         with self.visit():
             yield
+        sampler = self.sampler()
+        if sampler is not None and self.residence.spare_device:
+            parts = [(getattr(sampler, part), getattr(self.refiner, part)) for part in SHAREABLE]
+            _move([own for own, other in parts if own is not other], HOST)
         _move([self.refiner.unet], self.residence.device)
 
     def load_base(self) -> Zero123:
@@ -119,7 +125,9 @@ class ModelPair:
         share(base, self.refiner)
         if self.residence.spare_device and base.unet is not self.refiner.unet:
             _move([self.refiner.unet], HOST)
-        return base.to(self.residence.device)
+        base.to(self.residence.device)
+        self.sampler = weakref.ref(base)
+        return base
 
     def base_fingerprint(self) -> str:
         """Of everything about Base that decides what it samples."""

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from cascade_zero123.cascade.context import Cascade, joined
 from cascade_zero123.metrics.psnr import psnr
+from cascade_zero123.pipeline import CascadeZero123Pipeline
 from cascade_zero123.seeding import draw_generator
 from cascade_zero123.training.rendered_views import NEARBY_VIEWS, PackedViews
 from cascade_zero123.zero123.model import Context, Zero123
 from cascade_zero123.zero123.pose import Pose
 from cascade_zero123.zero123.sampler import predict_in_one_step, sample_ddim
-from cascade_zero123.zero123.weights import load_zero123
 from cascade_zero123.zero123.white import on_white
 from jaxtyping import Float
 from torch import Tensor
@@ -96,9 +96,8 @@ def table(scores: dict[str, list[float]], seed: int) -> str:
 
 def main(args: argparse.Namespace) -> None:
     views = PackedViews(args.views)
-    base = load_zero123(args.weights / "base")
-    refiner = load_zero123(args.weights / "refiner") if (args.weights / "refiner").is_dir() else base
-    methods, scores = Methods(base, refiner, args), {}
+    pipeline = CascadeZero123Pipeline.from_pretrained(args.weights)
+    methods, scores = Methods(pipeline.base, pipeline.refiner, args), {}
     count = min(args.objects, len(views))
     for index, images, poses, truth, target in tqdm(objects(views, count, args.seed), total=count):
         for name, view in methods(images, poses, target, index).items():

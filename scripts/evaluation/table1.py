@@ -66,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
+    if args.objects < 1 or args.targets < 1:
+        raise UserError(f"--objects {args.objects} --targets {args.targets}; expected at least 1 of each")
     objects = drawn_objects(args.views, args.objects, args.targets, args.seed)
     pipeline = CascadeZero123Pipeline.from_pretrained(args.weights, device=args.device)
     metrics = {"PSNR": psnr, "SSIM": ssim, "LPIPS": perceptual(args.device)}
@@ -77,8 +79,8 @@ def main(args: argparse.Namespace) -> None:
     notes = [f"{len(objects)} objects of {args.views}, {_settings(args, pipeline)}", *_notes(metrics["LPIPS"], clip)]
     text = paper_table("novel views", {name: summary(rows, args.seed) for name, rows in scores.items()}, TABLE_1, notes)
     print(text, end="")
-    _write(args.out.with_suffix(".md"), text)
-    _write(args.out.with_suffix(".json"), json.dumps(_record(args, objects, scores), indent=1) + "\n")
+    _write(args.out.with_name(f"{args.out.name}.md"), text)
+    _write(args.out.with_name(f"{args.out.name}.json"), json.dumps(_record(args, objects, scores), indent=1) + "\n")
 
 
 def drawn_objects(folder: Path, count: int, targets: int, seed: int) -> list[TestObject]:

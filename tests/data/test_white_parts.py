@@ -43,11 +43,14 @@ def test_an_object_that_is_white_all_over_is_shown_grey():
     torch.testing.assert_close(inside, torch.full_like(inside, 0.6))
 
 
-@pytest.mark.parametrize("size", [1, 7, 33])
+@pytest.mark.parametrize("size", [7, 33])
 def test_any_size_is_filled_without_a_colour_from_outside_the_object(size):
-    filled = white_filled(picture(size=size))
+    rgba = picture(size=size)
+    rgba[:, :3] += torch.tensor([0.0, 0.0, 0.9])[:, None, None] * (1.0 - rgba[:, 3:])  # blue where it is transparent
+    rgba[:, :3, :, size // 3 : size // 2] = 1.0
+    filled = white_filled(rgba)
     assert filled.shape == (1, 4, size, size) and filled.isfinite().all()
-    torch.testing.assert_close(filled * filled[:, 3:], picture(size=size))
+    torch.testing.assert_close(filled[:, :3] * rgba[:, 3:], picture(size=size)[:, :3], atol=0.02, rtol=0)
 
 
 def test_the_share_is_of_the_object_alone():

@@ -204,7 +204,7 @@ def test_a_host_that_hands_no_picture_over_has_it_read_and_centred(make, cascade
         ({"base": {}}, "guidance.base.weights must be given"),
         ({"base": {"weight": "x"}}, "guidance.base.weight: unknown key"),
         ({"weighting": "snr"}, 'guidance.weighting "snr"'),
-        ({"precision": "half"}, 'guidance.precision "half"'),
+        ({"precision": "half"}, 'precision "half"'),
         ({"encoder_gradient": "none"}, 'guidance.encoder_gradient "none"'),
         ({"refiner": {"weights": "/nowhere"}}, "/nowhere: no such folder"),
         ({"prompt_views": [[45.0]]}, "guidance.prompt_views"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from types import SimpleNamespace
 
 import huggingface_hub
@@ -147,11 +148,14 @@ def test_weights_in_pieces_are_explained(bennyguo):
 
 @pytest.fixture
 def hub_with(monkeypatch, tmp_path):
-    """A hub that has `folder` as owner/name and records what is asked of it."""
+    """A hub that has `folder` and more as owner/name, and records what is asked of it; `cached` is here already."""
 
-    def make(folder, cached=False):
+    def files(folder):
+        return [file for file in folder.rglob("*") if file.is_file()]
+
+    def make(folder, cached=None):
         asked = SimpleNamespace(files=None, downloads=0)
-        names = [str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()]
+        names = [str(file.relative_to(folder)) for file in files(folder)]
         names += ["README.md", "feature_extractor/preprocessor_config.json", "safety_checker/model.safetensors"]
 
         class Api:
@@ -159,11 +163,13 @@ def hub_with(monkeypatch, tmp_path):
                 return SimpleNamespace(siblings=[SimpleNamespace(rfilename=n, size=1_000_000_000) for n in names])
 
         def snapshot_download(name, local_files_only=False, allow_patterns=None):
-            if local_files_only and not cached:
-                raise huggingface_hub.errors.LocalEntryNotFoundError("not cached")
             if not local_files_only:
                 asked.files, asked.downloads = allow_patterns, asked.downloads + 1
-            return str(folder)
+            elif cached is None or not set(allow_patterns or names) <= {
+                str(f.relative_to(cached)) for f in files(cached)
+            }:
+                raise huggingface_hub.errors.LocalEntryNotFoundError("not cached, or not all of it")
+            return str(cached if local_files_only else folder)
 
         monkeypatch.setattr(huggingface_hub, "HfApi", Api)
         monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
@@ -190,10 +196,18 @@ def test_a_hub_id_is_fetched_after_saying_how_much_and_only_what_is_read(bennygu
 
 
 def test_a_cached_hub_model_needs_no_connection(bennyguo, hub_with, monkeypatch):
-    asked = hub_with(bennyguo, cached=True)
+    asked = hub_with(bennyguo, cached=bennyguo)
     monkeypatch.setattr(huggingface_hub, "HfApi", None)
     load_zero123("owner/zero123-xl-diffusers")
     assert asked.downloads == 0
+
+
+def test_what_an_interrupted_download_left_is_completed(bennyguo, hub_with, tmp_path):
+    left = tmp_path / "left"
+    shutil.copytree(bennyguo / "unet", left / "unet")
+    asked = hub_with(bennyguo, cached=left)
+    load_zero123("owner/zero123-xl-diffusers")
+    assert asked.downloads == 1
 
 
 def test_offline_a_hub_id_is_explained_in_one_line(monkeypatch):

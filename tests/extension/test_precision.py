@@ -38,7 +38,7 @@ def test_a_named_precision_is_taken_on_any_device():
 
 
 def test_an_unknown_precision_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match='guidance.precision "half"; known are auto, fp32, fp16, bf16'):
+    with pytest.raises(UserError, match='precision "half"; known are auto, fp32, fp16, bf16'):
         dtype_of("half", CPU)
 
 

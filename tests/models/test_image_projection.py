@@ -1,5 +1,7 @@
 """The picture lands where its camera sees the surface, and nowhere else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,16 @@ def test_the_side_towards_the_camera_takes_the_picture_and_the_far_side_keeps_th
     colors = projected(mesh, view)
     assert np.allclose(colors[towards > 0.8], RED, atol=1e-6)
     assert np.allclose(colors[towards < 0.1], GREEN)
+
+
+def test_a_field_that_was_fitted_to_another_picture_keeps_its_colours():
+    mesh, view = ball(), view_of(plain(RED))
+    unseen = mesh.positions @ view.c2w[:3, 2] < 0.05
+    assert not np.allclose(projected(mesh, view, match_colors=True)[unseen], GREEN, atol=0.05)
+    fitted = replace(view, fitted=plain(GREEN))
+    colors = projected(mesh, fitted, match_colors=True)
+    assert np.allclose(colors[unseen], GREEN)
+    assert np.allclose(colors[mesh.positions @ view.c2w[:3, 2] > 0.4], RED, atol=1e-6)
 
 
 def test_the_picture_is_upright_and_not_mirrored():

@@ -120,11 +120,25 @@ def test_what_lies_deep_inside_an_opaque_ball_is_not_sampled():
     rays_o, rays_d = camera_rays()
     module = seen_once(density=400.0)
     found = module(rays_o, rays_d, LIGHT)
-    module.grid.inner.zero_()
+    module.grid.latest.zero_()
     everything = module(rays_o, rays_d, LIGHT)
     assert len(found["points"]) < 0.6 * len(everything["points"])
     for name in ("comp_rgb", "opacity", "depth"):
         torch.testing.assert_close(found[name], everything[name], atol=1e-4, rtol=0)
+
+
+def test_samples_from_elsewhere_are_kept_by_the_same_rule():
+    rays_o, rays_d = (part.reshape(-1, 3) for part in camera_rays())
+    grid = seen_once(density=400.0).grid
+    march = (rays_o, rays_d, torch.zeros(len(rays_o)), 1e10, 0.02)
+    own = grid.march(*march)
+    latest = grid.latest.clone()
+    grid.latest.zero_()
+    everything = grid.march(*march)
+    grid.latest.copy_(latest)
+    kept = grid.lit(everything, rays_o, rays_d)
+    assert len(own.rays) < len(everything.rays)
+    assert torch.equal(kept.rays, own.rays) and torch.equal(kept.starts, own.starts)
 
 
 def test_a_translucent_ball_and_one_that_vanished_hide_nothing():
@@ -134,7 +148,7 @@ def test_a_translucent_ball_and_one_that_vanished_hide_nothing():
     vanished.update_step(0, 16)
     for module in (translucent, vanished):
         count = len(module(rays_o, rays_d, LIGHT)["points"])
-        module.grid.inner.zero_()
+        module.grid.latest.zero_()
         assert count == len(module(rays_o, rays_d, LIGHT)["points"])
 
 
@@ -190,7 +204,7 @@ def test_updates_find_the_occupied_cells():
 
 def test_the_grids_state_is_saved():
     module = with_exact_grid(renderer())
-    assert {"grid.occs", "grid.binaries", "grid.latest", "grid.inner"} <= set(module.state_dict())
+    assert {"grid.occs", "grid.binaries", "grid.latest"} <= set(module.state_dict())
     restored = renderer()
     restored.load_state_dict(module.state_dict())
     assert torch.equal(restored.grid.binaries, module.grid.binaries)

@@ -181,11 +181,14 @@ def test_alternating_steps_take_one_rendering_each(make):
         ({"loss": {"lambda_sparsty": 1.0}}, "unknown key lambda_sparsty; did you mean lambda_sparsity"),
         ({"freq": {"guidance_evl": 1}}, "guidance_evl"),
         ({"freq": {"ref_or_zero123": "both"}}, "accumulate or alternate"),
+        ({"freq": {"normal": 0}}, "freq.normal: 0; expected at least 1"),
+        ({"warm_start_batch": 0}, "warm_start_batch: 0; expected at least 1"),
+        ({"loss": {"lambda_normal_smooth": 1.0}, "renderer": {}}, "needs system.renderer.return_comp_normal=true"),
         ({"freq": {"n_ref": 0}}, "n_ref: 0; expected at least 1"),
         ({"warm_start_views": 3, "warm_start_elevations_deg": []}, "warm_start_elevations_deg: empty"),
         ({"refinement": True}, "not supported"),
     ],
-    ids=["loss", "frequency", "order", "turns", "rings", "refinement"],
+    ids=["loss", "frequency", "order", "normals", "batch", "rendering", "turns", "rings", "refinement"],
 )
 def test_wrong_settings_are_named(make, changes, message):
     with pytest.raises(UserError, match=message):

@@ -28,7 +28,7 @@ from threestudio.data.uncond import (
     RandomCameraIterableDataset,
     camera_batch,
 )
-from threestudio.data.white_parts import white_filled, white_share
+from threestudio.data.white_parts import white_share, without_white
 from threestudio.utils.base import Updateable
 from threestudio.utils.config import parse_structured
 from threestudio.utils.misc import get_seed, step_generator
@@ -160,14 +160,13 @@ class SingleImageDataModule(CameraDataModule):
         """The picture as the field is fitted to it and the model sees it."""
         if not self.cfg.fill_white:
             return self.picture
-        rgba = torch.from_numpy(self.picture.rgba).permute(2, 0, 1)
-        share = white_share(rgba)
+        share = white_share(torch.from_numpy(self.picture.rgba).permute(2, 0, 1))
         if share > TOLD_SHARE:
             threestudio.info(
                 f"{share:.0%} of the object is nearly white, which the model would take for background; the field is "
                 "fitted with the colours around it, the texture is as white as the picture (data.fill_white)"
             )
-        return replace(self.picture, rgba=white_filled(rgba[None])[0].permute(1, 2, 0).numpy())
+        return replace(self.picture, rgba=without_white(self.picture.rgba))
 
     def save_input(self, folder: str | Path) -> None:
         """The prepared picture, as input.png."""

@@ -22,7 +22,7 @@ class SourcePictureDataModule(SingleImageDataModule):
     def batch(self) -> dict[str, Any]:
         """`rgba` [1 h w 4], straight, in [0, 1], at the prepared picture's own resolution; angles in degrees."""
         return {
-            "rgba": torch.from_numpy(self.picture.rgba)[None],
+            "rgba": torch.from_numpy(self.fitted.rgba)[None],
             "elevation": torch.tensor([float(self.cfg.default_elevation_deg)]),
             "azimuth": torch.tensor([float(self.cfg.default_azimuth_deg)]),
             "camera_distances": torch.tensor([float(self.cfg.default_camera_distance)]),

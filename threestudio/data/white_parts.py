@@ -5,6 +5,7 @@ invisible to every loss on colours. So the field is fitted to a picture that has
 (pull-push, Gortler et al. 1996, Sec. 3.4; what is white all over becomes grey). The texture is taken from the picture.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -12,6 +13,12 @@ from torch import Tensor
 
 COLORED, WHITE = 0.5, 0.75  # darkest channel of a pixel that is clearly coloured, and of one that passes for white
 GREY = 0.6  # of the brightness, for what has nothing coloured around it
+
+
+def without_white(rgba: Float[np.ndarray, "h w 4"]) -> Float[np.ndarray, "h w 4"]:
+    """`white_filled` of one picture."""
+    planes = torch.from_numpy(rgba).permute(2, 0, 1)[None]
+    return white_filled(planes)[0].permute(1, 2, 0).numpy()
 
 
 def whiteness(rgb: Float[Tensor, "*view 3 h w"]) -> Float[Tensor, "*view 1 h w"]:

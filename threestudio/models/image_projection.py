@@ -17,7 +17,7 @@ FADE_COSINES = (0.1, 0.35)  # between normal and view: no picture below the firs
 OUTLINE_MARGINS = (0.005, 0.018)  # the same for the distance to an outline, as fractions of the picture's height
 DEPTH_JUMP = 0.04  # neighbouring pixels this far apart, as a fraction of the object, belong to different parts
 DEPTH_MAP_HEIGHT = 256
-# The field was trained on this very picture: larger differences are misalignments, and would spoil the unseen side.
+# The field was fitted to the picture: larger differences are misalignments, and would spoil the unseen side.
 LARGEST_GAIN = 1.2
 LARGEST_SHIFT = 0.1
 
@@ -32,12 +32,13 @@ def project_picture(
 ) -> Float[np.ndarray, "point 3"]:
     """The field's albedo at points of the surface, with the picture on the part that it shows.
 
-    With `match_colors`, the field's colours are first brought to the picture's mean and contrast, channel by channel,
-    as measured where both are known, so that no step shows where one fades into the other.
+    With `match_colors`, the field's colours are first brought to the mean and contrast of the picture it was fitted
+    to, channel by channel, as measured where both are known, so that no step shows where one fades into the other.
     """
     colors, weight = picture_on_surface(mesh, positions, normals, view)
     if match_colors:
-        albedo = _with_matching_statistics(albedo, colors, weight)
+        fitted = colors if view.fitted is None else _colors_at(view.fitted, view, positions)
+        albedo = _with_matching_statistics(albedo, fitted, weight)
     return (1.0 - weight) * albedo + weight * colors
 
 
@@ -56,11 +57,20 @@ def picture_on_surface(
     facing = np.flatnonzero((cosine > FADE_COSINES[0]) & inside)
     hits = FirstHits(mesh, view)
     seen = facing[hits.sees(positions[facing])]
-    rgba = _sample(_premultiplied(view.rgba), row[seen], column[seen])
-    colors[seen] = rgba[:, :3] / np.maximum(rgba[:, 3:], 1e-6)
+    colors[seen] = _colors_at(view.rgba, view, positions[seen])
+    opaque = _sample(view.rgba[..., 3:], row[seen], column[seen]) > 0.5
     certainty = _sample(_distance_weight(hits, view)[..., None], row[seen], column[seen])
-    weight[seen] = certainty * _smoothstep(cosine[seen, None], *FADE_COSINES) * (rgba[:, 3:] > 0.5)
+    weight[seen] = certainty * _smoothstep(cosine[seen, None], *FADE_COSINES) * opaque
     return colors, weight
+
+
+def _colors_at(
+    rgba: Float[np.ndarray, "h w 4"], view: ReferenceView, positions: Float[np.ndarray, "point 3"]
+) -> Float[np.ndarray, "point 3"]:
+    """Of a picture from the view's camera, where the points fall; without the background that surrounds them."""
+    row, column = view.pixels(positions, *rgba.shape[:2])
+    sampled = _sample(_premultiplied(rgba), row, column)
+    return sampled[:, :3] / np.maximum(sampled[:, 3:], 1e-6)
 
 
 def _distance_weight(hits: FirstHits, view: ReferenceView) -> Float[np.ndarray, "h w"]:

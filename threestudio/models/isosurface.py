@@ -164,9 +164,10 @@ def _points_of_cells(cells, shape) -> Bool[np.ndarray, "x y z"]:
 def _surface(grid: DensityGrid, level: float, added: Solid | None = None) -> Mesh:
     signed = signed_level(grid.values, level)
     if added is not None:
-        index = np.stack(np.meshgrid(*map(np.arange, signed.shape), indexing="ij"), axis=-1).reshape(-1, 3)
-        depth = added(grid.point_of(index)).reshape(signed.shape) / grid.step
-        signed = np.maximum(signed, np.clip(depth, -LEVEL_SPAN, LEVEL_SPAN).astype(signed.dtype))
+        across = np.stack(np.meshgrid([0], *map(np.arange, signed.shape[1:]), indexing="ij"), axis=-1).reshape(-1, 3)
+        for x, slab in enumerate(signed):  # all samples at once would take gigabytes at high resolutions
+            depth = added(grid.point_of(across + (x, 0, 0))).reshape(slab.shape) / grid.step
+            np.maximum(slab, np.clip(depth, -LEVEL_SPAN, LEVEL_SPAN).astype(slab.dtype), out=slab)
     signed[signed == 0] = 1e-6  # a sample exactly on the level would give faces without area
     # One layer of outside all around closes the surface where the object touches the box.
     signed = np.pad(signed, 1, constant_values=-LEVEL_SPAN)

@@ -20,6 +20,7 @@ class ReferenceView:
     rgba: Float[np.ndarray, "h w 4"]  # in [0, 1]
     c2w: Float[np.ndarray, "4 4"]
     fovy_deg: float
+    fitted: Float[np.ndarray, "h w 4"] | None = None  # what the field was fitted to, where that is another picture
 
     @property
     def origin(self) -> Float[np.ndarray, "3"]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 import threestudio
 from threestudio import cameras
+from threestudio.data.white_parts import without_white
 from threestudio.models.contact_sheet import save_contact_sheet
 from threestudio.models.geometry.visual_hull import VisualHull
 from threestudio.models.reference_view import ReferenceView
@@ -53,7 +54,8 @@ def source_of_run(save_dir: str, datamodule: Any) -> ReferenceView:
             rgba = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
     else:
         rgba = datamodule.picture.rgba
-    return ReferenceView(rgba, camera_of(cfg)[0].numpy(), float(cfg.default_fovy_deg))
+    fitted = without_white(rgba) if cfg.fill_white else None
+    return ReferenceView(rgba, camera_of(cfg)[0].numpy(), float(cfg.default_fovy_deg), fitted)
 
 
 def save_overview(save_dir: str, step: int, source: ReferenceView, cfg: Any) -> None:

@@ -21,12 +21,20 @@ from threestudio.systems.base import BaseLift3DSystem
 from threestudio.systems.source_picture import carve, hand_picture_over, save_overview, source_of_run
 from threestudio.systems.warm_start import WarmStartViews, opacity_from_white
 from threestudio.utils.misc import get_seed, step_generator
+from threestudio.utils.schedules import C_max
 
 WARM_START, SDS = "warm start", "SDS"
 LOSSES = (
     *("sds", "rgb", "mask", "depth", "depth_rel", "normal", "normal_smooth", "3d_normal_smooth", "orient"),
     *("sparsity", "opaque", "distortion", "warm_rgb", "warm_mask"),
 )
+# What a loss is of: a key of the renderer, a key of the data.
+OF_RENDERING = {
+    "normal": "return_comp_normal",
+    "normal_smooth": "return_comp_normal",
+    "3d_normal_smooth": "return_normal_perturb",
+}
+OF_FILES = {"depth": "requires_depth", "depth_rel": "requires_depth", "normal": "requires_normal"}
 NORMAL_LOSSES = ("normal", "normal_smooth", "3d_normal_smooth", "orient")
 
 Losses = dict[str, Tensor]
@@ -66,8 +74,13 @@ class Zero123System(BaseLift3DSystem):
                 raise UserError(f"system.loss: unknown key {key}; {hint}")
         if self.cfg.freq.ref_or_zero123 not in ("accumulate", "alternate"):
             raise UserError(f'system.freq.ref_or_zero123: "{self.cfg.freq.ref_or_zero123}"; accumulate or alternate')
-        if self.cfg.freq.n_ref < 1:
-            raise UserError(f"system.freq.n_ref: {self.cfg.freq.n_ref}; expected at least 1")
+        at_least_1 = {"freq.n_ref": self.cfg.freq.n_ref, "freq.normal": self.cfg.freq.normal}
+        for key, number in (at_least_1 | {"warm_start_batch": self.cfg.warm_start_batch}).items():
+            if number < 1:
+                raise UserError(f"system.{key}: {number}; expected at least 1")
+        for name, key in OF_RENDERING.items():
+            if self.is_ever_weighed(name) and not self.cfg.renderer.get(key):
+                raise UserError(f"system.loss.lambda_{name} needs system.renderer.{key}=true")
         if self.cfg.warm_start_views > 0 and not self.cfg.warm_start_elevations_deg:
             raise UserError("system.warm_start_elevations_deg: empty; give an elevation, or warm_start_views=0")
         if self.cfg.refinement:
@@ -87,6 +100,12 @@ class Zero123System(BaseLift3DSystem):
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
+        data = self.trainer.datamodule.cfg
+        for name, key in OF_FILES.items():
+            if self.is_ever_weighed(name) and not data.get(key):
+                raise UserError(f"system.loss.lambda_{name} needs data.{key}=true")
+        if not data.use_random_camera:
+            raise UserError(f"data.use_random_camera: false; {self.cfg.guidance_type} needs random cameras")
         self.guidance = threestudio.find(self.cfg.guidance_type)(self.cfg.guidance)
         hand_picture_over(self.guidance, self.trainer.datamodule, self)
         if getattr(self.geometry, "hull", None) is not None:
@@ -191,6 +210,9 @@ class Zero123System(BaseLift3DSystem):
 
     def weight(self, name: str) -> float:
         return self.C(self.cfg.loss.get(f"lambda_{name}", 0.0))
+
+    def is_ever_weighed(self, name: str) -> bool:
+        return C_max(self.cfg.loss.get(f"lambda_{name}", 0.0)) > 0
 
     def draw_ambient_ratio(self) -> float:
         generator = step_generator(get_seed(), "ambient-ratio", self.true_global_step)

@@ -14,8 +14,13 @@ from threestudio.utils.config import config_to_primitive
 
 # What decides which weights there are.
 PARTS = ("geometry", "material", "background", "renderer")
-# What of the data belongs to a run, not to its config: a picture, and the camera that took it.
-PICTURE = ("image_path", "default_elevation_deg", "default_azimuth_deg", "default_camera_distance", "default_fovy_deg")
+# What of the data belongs to a run, not to its config: a picture, how it is prepared, and the camera that took it.
+PICTURE = (
+    *("image_path", "background_removal", "object_ratio", "recenter", "fill_white"),
+    *("default_elevation_deg", "default_azimuth_deg", "default_camera_distance", "default_fovy_deg"),
+)
+# What decides where a trial's folder is.
+TRIAL_NAME = ("exp_root_dir", "name", "tag", "timestamp", "use_timestamp")
 # What may differ between a run and its continuation without a word.
 FREE = ("resume", "trainer", "checkpoint", "timestamp", "tag", "name", "description", "use_timestamp", "n_gpus")
 FREE_PREFIXES = ("exp_", "trial_", "export_", "system.exporter", "system.loggers")

@@ -126,7 +126,7 @@ def _refuse_cameras_over_the_pole(poses: Pose, offsets_deg: list[tuple[float, fl
     for elevation, (azimuth_offset, elevation_offset) in zip(poses.elevation_deg.tolist(), offsets_deg, strict=True):
         if abs(elevation) > 90:
             raise UserError(
-                f"guidance.prompt_views: [{azimuth_offset:g}, {elevation_offset:g}] leads to elevation {elevation:g} "
+                f"prompt_views: [{azimuth_offset:g}, {elevation_offset:g}] leads to elevation {elevation:g} "
                 "deg; keep the source's elevation plus the offset within -90..90"
             )
 

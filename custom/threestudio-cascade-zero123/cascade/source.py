@@ -19,7 +19,7 @@ def read_rgba(path: str | Path) -> Float[Tensor, "h w 4"]:
         with Image.open(path) as image:
             rgba = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
     except FileNotFoundError:
-        raise UserError(f"{path}: no such picture (guidance.cond_image_path)") from None
+        raise UserError(f"{path}: no such picture") from None
     except (UnidentifiedImageError, OSError) as error:
         raise UserError(f"{path}: not a readable picture ({error})") from error
     return torch.from_numpy(rgba)

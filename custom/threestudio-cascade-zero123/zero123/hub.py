@@ -10,7 +10,7 @@ from pathlib import Path
 import threestudio
 
 from ..errors import UserError, one_line
-from .diffusers_folder import OTHER_PROJECTION, PARTS, chosen_weights
+from .diffusers_folder import OTHER_PROJECTION, PARTS, chosen_weights, folder_files
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 FILE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".safetensors")
@@ -27,10 +27,11 @@ def hub_folder(hub_id: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        cached = Path(snapshot_download(hub_id, local_files_only=True))
-        if (cached / "unet").is_dir():
-            return cached
-    except Exception:  # none cached, by any of the hub library's many errors
+        # With patterns, because without them the hub library asks for the whole repository, most of which is not read.
+        cached = Path(snapshot_download(hub_id, allow_patterns=["unet/config.json"], local_files_only=True))
+        folder_files(cached)
+        return cached
+    except Exception:  # none cached, or not all of it, by any of the hub library's many errors
         pass
     try:
         files, size = needed_files(hub_id)

@@ -26,7 +26,7 @@ def dtype_of(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto":
         return _best(device)
     if precision not in DTYPES:
-        raise UserError(f'guidance.precision "{precision}"; known are {", ".join(PRECISIONS)}')
+        raise UserError(f'precision "{precision}"; known are {", ".join(PRECISIONS)}')
     return DTYPES[precision]
 
 

@@ -12,11 +12,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..errors import UserError
 from .model import Context, Zero123
 
 Progress = Callable[[int, int], None]
 StepNoise = Callable[[int], Tensor]
 
+MOST_STEPS = 1000  # of DDIM: as many as there are timesteps
 # At eta 1 and zero terminal SNR, 1 - a - sigma^2 is 0, and rounding would leave the root of a negative number.
 LARGEST_ETA = 1 - 1e-6
 
@@ -76,6 +78,8 @@ def sample_ddim(
     With `eta` up to 1 (ancestral sampling), `step_noise(i)` is what step i = 1 .. `steps` adds, scaled by its sigma.
     Returns clean, scaled latents. `progress(done, total)` is called after each step.
     """
+    if not 1 <= steps <= MOST_STEPS:
+        raise UserError(f"{steps} DDIM steps; expected 1 to {MOST_STEPS}")
     if eta > 0 and step_noise is None:
         raise ValueError("eta above 0 needs step_noise, so that every draw is seeded")
     eta = min(eta, LARGEST_ETA)

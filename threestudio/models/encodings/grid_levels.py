@@ -60,7 +60,7 @@ def corner_rows(cell: Int[Tensor, "3 point"], level: Level) -> Int[Tensor, "poin
     strides = (1, level.vertices, level.vertices**2)
     rows = _over_corners(torch.add, [(c * s, c * s + s) for c, s in zip(cell, strides, strict=True)])
     # Only cells that the cube's far faces cut have corners beyond the last vertex; tiny-cuda-nn wraps them.
-    if rows.numel() and int(rows.max()) >= level.rows:
+    if rows.numel() and (rows.is_cuda or int(rows.max()) >= level.rows):  # on CUDA looking costs more
         rows.sub_((rows >= level.rows).to(rows.dtype), alpha=level.rows)
     return rows
 

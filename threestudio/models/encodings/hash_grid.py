@@ -1,7 +1,7 @@
 """Multi-resolution hash encoding (Mueller et al. 2022): points in [0, 1]^3 to the features of all levels.
 
 One table holds all levels, in tiny-cuda-nn's order, so that a checkpoint fits both. The points pass in chunks; their
-corners are kept for the backward pass as long as that takes little memory, and computed anew beyond.
+corners are kept for the backward pass where one lookup's take little memory, and computed anew beyond.
 """
 
 from typing import Any
@@ -56,11 +56,12 @@ class HashGrid(nn.Module):
         active = self.levels[:n_active]
         if self._on_cuda is not None and points.is_cuda and len(active) == self.n_levels:
             return self._on_cuda(points, self.table)
-        if not (points.requires_grad and torch.is_grad_enabled()):
-            return self._padded(_Lookup.apply(points, self.table, active, False)[..., 0].flatten(1))
+        differentiable = torch.is_grad_enabled()
+        if not (points.requires_grad and differentiable):
+            return self._padded(_Lookup.apply(points, self.table, active, False, differentiable)[..., 0].flatten(1))
         # Exact in value and slope, and the slope can be differentiated by the table: what analytic normals need.
         # Only the second derivative by the points is missing.
-        jet = _Lookup.apply(points.detach(), self.table, active, True).flatten(1, 2)
+        jet = _Lookup.apply(points.detach(), self.table, active, True, differentiable).flatten(1, 2)
         step = (points - points.detach())[:, None]
         return self._padded(jet[..., 0] + (jet[..., 1:] * step).sum(-1))
 
@@ -72,12 +73,14 @@ class _Lookup(Function):
     """[point level feature 1], the features; or [.. 4], the features and their slopes along x, y and z."""
 
     @staticmethod
-    def forward(ctx: Any, points: Tensor, table: Tensor, levels: list[Level], with_slopes: bool) -> Tensor:
+    def forward(
+        ctx: Any, points: Tensor, table: Tensor, levels: list[Level], with_slopes: bool, differentiable: bool
+    ) -> Tensor:
         ctx.levels, ctx.with_slopes, ctx.table_shape = levels, with_slopes, table.shape
         output = table.new_empty(len(points), len(levels), table.shape[1], 4 if with_slopes else 1)
         # Eight corners with a row and a weight (or four) of four bytes each.
         n_bytes = len(points) * len(levels) * 32 * (5 if with_slopes else 2)
-        keep = ctx.needs_input_grad[1] and n_bytes <= KEPT_BYTES
+        keep = differentiable and n_bytes <= KEPT_BYTES
         kept: list[Tensor] = []
         for part, chunk in _chunks(points):
             for index, level in enumerate(levels):
@@ -104,7 +107,7 @@ class _Lookup(Function):
                     rows, weightings = _corners(chunk, level, ctx.with_slopes)
                 of_level = table[:, level.start : level.start + level.rows]
                 scatter_add_(of_level, rows, weightings, gradient[part, index])
-        return None, table.t().contiguous(), None, None
+        return None, table.t().contiguous(), None, None, None
 
 
 def _corners(chunk: Tensor, level: Level, with_slopes: bool) -> tuple[Tensor, list[Tensor]]:

@@ -70,6 +70,9 @@ class NeRFVolumeRenderer(VolumeRenderer):
         super().configure(geometry, material, background)
         if self.cfg.estimator != "occgrid":
             raise UserError(f'renderer.estimator: "{self.cfg.estimator}" is not supported; the one that is: occgrid')
+        for key in ("num_samples_per_ray", "grid_update_every"):
+            if self.cfg[key] < 1:
+                raise UserError(f"renderer.{key}: {self.cfg[key]}; expected at least 1")
         self.grid = OccupancyGrid(self.bbox, decay=self.cfg.grid_decay)
         self.render_step_size = 2.0 * 3.0**0.5 * self.cfg.radius / self.cfg.num_samples_per_ray
         self._step, self._calls = 0, 0

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 import threestudio
-from threestudio.models.renderers.ray_weights import MIN_TRANSMITTANCE
+from threestudio.models.renderers.ray_weights import MIN_TRANSMITTANCE, optical_depth_before
 from threestudio.models.renderers.samples import RaySamples, concatenate
 
 WARM_UP_STEPS = 256
@@ -31,7 +31,6 @@ class OccupancyGrid(nn.Module):
 
     occs: Float[Tensor, "cell"]
     latest: Float[Tensor, "cell"]
-    inner: Float[Tensor, "cell"]
     binaries: Bool[Tensor, "x y z"]
 
     def __init__(self, bbox: Float[Tensor, "2 3"], resolution: int = 32, decay: float = 0.95) -> None:
@@ -40,7 +39,7 @@ class OccupancyGrid(nn.Module):
         self.register_buffer("bbox", bbox.clone(), persistent=False)
         self.register_buffer("occs", torch.zeros(resolution**3))
         self.register_buffer("latest", torch.zeros(resolution**3))
-        self.register_buffer("inner", torch.zeros(resolution**3))
+        self._inner: tuple[Tensor, int, Float[Tensor, cell]] | None = None
         self.register_buffer("binaries", torch.ones((resolution,) * 3, dtype=torch.bool))
 
     @property
@@ -62,9 +61,14 @@ class OccupancyGrid(nn.Module):
         self.occs[cells] = torch.maximum(self.decay * self.occs[cells], seen)
         self.binaries.copy_((self.occs > self.threshold).view_as(self.binaries))
         self.latest[cells] = seen
-        # The least of a cell and of all around it: no more than a ray through it can have met.
-        least = -F.max_pool3d(-self.latest.view(1, 1, *self.binaries.shape), 3, stride=1, padding=1)
-        self.inner.copy_(least.reshape(-1))
+
+    @property
+    def inner(self) -> Float[Tensor, "cell"]:
+        """The least of a cell and of all around it, as last seen: no more than a ray through it can have met."""
+        if self._inner is None or self._inner[0] is not self.latest or self._inner[1] != self.latest._version:
+            least = -F.max_pool3d(-self.latest.view(1, 1, *self.binaries.shape), 3, stride=1, padding=1)
+            self._inner = (self.latest, self.latest._version, least.reshape(-1))
+        return self._inner[2]
 
     @torch.no_grad()
     def march(
@@ -75,8 +79,8 @@ class OccupancyGrid(nn.Module):
         far: float,
         step_size: float,
     ) -> RaySamples:
-        """Steps of equal size, counted from each ray's `first_distance`, whose middles lie in occupied cells; in torch
-        without those that lie deep inside what is opaque."""
+        """Steps of equal size, counted from each ray's `first_distance`, whose middles lie in occupied cells, without
+        those that lie deep inside what is opaque."""
         if origins.is_cuda and _nerfacc_marches():
             return self._march_by_nerfacc(origins, directions, first_distance, far, step_size)
         lower, upper = self._occupied_box()
@@ -142,9 +146,20 @@ class OccupancyGrid(nn.Module):
             step_size=step_size,
             cone_angle=0.0,
         )
-        return RaySamples(
+        found = RaySamples(
             samples.ray_indices.long(), intervals.vals[intervals.is_left], intervals.vals[intervals.is_right]
         )
+        return self.lit(found, origins, directions)
+
+    def lit(
+        self, samples: RaySamples, origins: Float[Tensor, "ray 3"], directions: Float[Tensor, "ray 3"]
+    ) -> RaySamples:
+        """The samples that do not lie deep inside what is opaque."""
+        unit = (samples.positions(origins, directions) - self.bbox[0]) / (self.bbox[1] - self.bbox[0])
+        cell = (unit * self.resolution).long().clamp_(0, self.resolution - 1)
+        index = (cell[:, 0] * self.resolution + cell[:, 1]) * self.resolution + cell[:, 2]
+        before = optical_depth_before(samples, self.inner.index_select(0, index))
+        return samples.where(before < -math.log(MIN_TRANSMITTANCE))
 
 
 def intersect_box(

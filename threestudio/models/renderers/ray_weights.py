@@ -23,7 +23,7 @@ def render_weights(samples: RaySamples, density: Float[Tensor, "sample"], n_rays
         )
         return weights
     depth = density * (samples.ends - samples.starts)
-    return torch.exp(-_optical_depth_before(samples, depth)) * -torch.expm1(-depth)
+    return torch.exp(-optical_depth_before(samples, depth)) * -torch.expm1(-depth)
 
 
 @torch.no_grad()
@@ -42,7 +42,7 @@ def visible(
             alpha_thre=min_alpha,
         )
     depth = density * (samples.ends - samples.starts)
-    transmittance = torch.exp(-_optical_depth_before(samples, depth))
+    transmittance = torch.exp(-optical_depth_before(samples, depth))
     return (transmittance >= MIN_TRANSMITTANCE) & (-torch.expm1(-depth) >= min_alpha)
 
 
@@ -53,7 +53,7 @@ def composite(
     return nerfacc.accumulate_along_rays(weights, values, ray_indices=samples.rays, n_rays=n_rays)
 
 
-def _optical_depth_before(samples: RaySamples, depth: Float[Tensor, "sample"]) -> Float[Tensor, "sample"]:
+def optical_depth_before(samples: RaySamples, depth: Float[Tensor, "sample"]) -> Float[Tensor, "sample"]:
     """The sum over the samples before each one on its ray."""
     before = torch.cumsum(depth.double(), dim=0) - depth.double()
     first = torch.arange(len(depth), device=depth.device) - samples.ranks
