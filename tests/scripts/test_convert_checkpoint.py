@@ -163,5 +163,5 @@ def test_a_write_that_fails_leaves_nothing_and_is_told_in_one_line(file, config,
 
     monkeypatch.setattr(convert_checkpoint, "save_zero123", full_disk)
     assert run(file, tmp_path / "folder", "--config", config) == 2
-    assert "folder: not written (No space left on device)" in capsys.readouterr().err
+    assert "no space left on the disk" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
