@@ -194,6 +194,7 @@ def test_the_refiner_s_u_net_makes_room_while_another_base_samples(cascade, monk
         assert log.of(models.refiner.unet)[-1] == HOST
         assert log.of(base)[-1] == elsewhere
     assert log.of(models.refiner.unet)[-1] == elsewhere
+    assert log.of(base.unet)[-1] == HOST  # for a caller, or a batch, that keeps it
 
 
 def test_nothing_moves_where_the_device_is_not_spared(cascade, monkeypatch):

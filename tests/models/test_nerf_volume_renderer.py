@@ -120,7 +120,7 @@ def test_what_lies_deep_inside_an_opaque_ball_is_not_sampled():
     rays_o, rays_d = camera_rays()
     module = seen_once(density=400.0)
     found = module(rays_o, rays_d, LIGHT)
-    module.grid.latest.zero_()
+    module.grid.inner.zero_()
     everything = module(rays_o, rays_d, LIGHT)
     assert len(found["points"]) < 0.6 * len(everything["points"])
     for name in ("comp_rgb", "opacity", "depth"):
@@ -132,10 +132,10 @@ def test_samples_from_elsewhere_are_kept_by_the_same_rule():
     grid = seen_once(density=400.0).grid
     march = (rays_o, rays_d, torch.zeros(len(rays_o)), 1e10, 0.02)
     own = grid.march(*march)
-    latest = grid.latest.clone()
-    grid.latest.zero_()
+    inner = grid.inner.clone()
+    grid.inner.zero_()
     everything = grid.march(*march)
-    grid.latest.copy_(latest)
+    grid.inner.copy_(inner)
     kept = grid.lit(everything, rays_o, rays_d)
     assert len(own.rays) < len(everything.rays)
     assert torch.equal(kept.rays, own.rays) and torch.equal(kept.starts, own.starts)
@@ -148,7 +148,7 @@ def test_a_translucent_ball_and_one_that_vanished_hide_nothing():
     vanished.update_step(0, 16)
     for module in (translucent, vanished):
         count = len(module(rays_o, rays_d, LIGHT)["points"])
-        module.grid.latest.zero_()
+        module.grid.inner.zero_()
         assert count == len(module(rays_o, rays_d, LIGHT)["points"])
 
 
@@ -204,10 +204,12 @@ def test_updates_find_the_occupied_cells():
 
 def test_the_grids_state_is_saved():
     module = with_exact_grid(renderer())
+    module.grid.latest.fill_(7.0)
     assert {"grid.occs", "grid.binaries", "grid.latest"} <= set(module.state_dict())
     restored = renderer()
     restored.load_state_dict(module.state_dict())
     assert torch.equal(restored.grid.binaries, module.grid.binaries)
+    assert (restored.grid.inner == 7.0).all()  # derived, and not saved
 
 
 def test_thin_fog_is_not_pruned():

@@ -65,11 +65,10 @@ class Picture:
         box = ((centre - half) * columns, self.window.top * rows, (centre + half) * columns, self.window.bottom * rows)
         return torch.from_numpy(resample(values, box, height, width).clip(0, 1))
 
-    def save(self, path: str | Path, size: int | None = None) -> None:
-        """RGBA PNG, at the prepared size unless `size` says otherwise."""
-        rgba = self.rgba if size is None else self.at(size, size).numpy()
+    def save(self, path: str | Path) -> None:
+        """RGBA PNG."""
         with atomic_path(path) as partial:
-            Image.fromarray((rgba * 255).round().astype(np.uint8)).save(partial)
+            Image.fromarray((self.rgba * 255).round().astype(np.uint8)).save(partial)
 
 
 def prepare_picture(

@@ -31,6 +31,7 @@ class OccupancyGrid(nn.Module):
 
     occs: Float[Tensor, "cell"]
     latest: Float[Tensor, "cell"]
+    inner: Float[Tensor, "cell"]
     binaries: Bool[Tensor, "x y z"]
 
     def __init__(self, bbox: Float[Tensor, "2 3"], resolution: int = 32, decay: float = 0.95) -> None:
@@ -39,8 +40,9 @@ class OccupancyGrid(nn.Module):
         self.register_buffer("bbox", bbox.clone(), persistent=False)
         self.register_buffer("occs", torch.zeros(resolution**3))
         self.register_buffer("latest", torch.zeros(resolution**3))
-        self._inner: tuple[Tensor, int, Float[Tensor, cell]] | None = None
+        self.register_buffer("inner", torch.zeros(resolution**3), persistent=False)
         self.register_buffer("binaries", torch.ones((resolution,) * 3, dtype=torch.bool))
+        self.register_load_state_dict_post_hook(lambda grid, _: grid._find_inner())
 
     @property
     def threshold(self) -> float:
@@ -61,14 +63,12 @@ class OccupancyGrid(nn.Module):
         self.occs[cells] = torch.maximum(self.decay * self.occs[cells], seen)
         self.binaries.copy_((self.occs > self.threshold).view_as(self.binaries))
         self.latest[cells] = seen
+        self._find_inner()
 
-    @property
-    def inner(self) -> Float[Tensor, "cell"]:
+    def _find_inner(self) -> None:
         """The least of a cell and of all around it, as last seen: no more than a ray through it can have met."""
-        if self._inner is None or self._inner[0] is not self.latest or self._inner[1] != self.latest._version:
-            least = -F.max_pool3d(-self.latest.view(1, 1, *self.binaries.shape), 3, stride=1, padding=1)
-            self._inner = (self.latest, self.latest._version, least.reshape(-1))
-        return self._inner[2]
+        least = -F.max_pool3d(-self.latest.view(1, 1, *self.binaries.shape), 3, stride=1, padding=1)
+        self.inner.copy_(least.reshape(-1))
 
     @torch.no_grad()
     def march(
