@@ -37,9 +37,11 @@ class Cascade:
     @torch.no_grad()
     def of(cls, model: Zero123, images: Float[Tensor, "token 3 h w"], poses: Pose) -> "Cascade":
         """`images` in [0, 1]: the source and then, for a cascade, its self-prompted views."""
-        return cls(model.image_embedding(images).movedim(1, 0), poses, model.source_latents(images[:1]))
+        return cls(model.image_embedding(images).flatten(0, 1)[None], poses, model.source_latents(images[:1]))
 
-    def context(self, model: Zero123, targets: Pose, coarse: Float[Tensor, "target 1 dim"] | None = None) -> Context:
+    def context(
+        self, model: Zero123, targets: Pose, coarse: Float[Tensor, "target token dim"] | None = None
+    ) -> Context:
         """Eq. 9-11 for each target; `coarse` are embeddings of coarse predictions of the targets themselves."""
         views = len(targets.distance)
         embeddings = self.embeddings.expand(views, -1, -1)

@@ -26,6 +26,7 @@ class RenderedViewsConfig:
     batch_size: int = 32  # of one process
     max_context: int = 4  # true other views as context, at most
     context_probability: float = 0.5  # of a batch to have any
+    target_shown_probability: float = 0.0  # of a row of such a batch to have the target among them
     prompt_bank: str = ""  # folder of what Base samples, instead of true views (Refiner training)
     context_dropout: float = 0.3  # of each self-prompted view and the coarse target
     source_first_probability: float = 0.7  # that the source is view 0
@@ -60,6 +61,9 @@ class TrainingViews(IterableDataset):
         count = self.cfg.batch_size
         objects = torch.randint(len(self.views), (count,), generator=generator)
         columns = draw_views(count, self.views.view_count, len(context), self.cfg.source_first_probability, generator)
+        if context:
+            shown = torch.rand(count, generator=generator) < self.cfg.target_shown_probability
+            columns[shown, 2] = columns[shown, 1]
         return self.batch(objects, columns, self.views.rgba(objects, columns), generator)
 
     def batch(

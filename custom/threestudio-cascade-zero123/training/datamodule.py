@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 import threestudio
 from threestudio.utils.config import parse_structured
 
+from ..seeding import draw_generator
 from ..zero123.pose import Pose
 from ..zero123.white import on_white
 from .batches import RefinerViews, RenderedViewsConfig, TrainingViews
@@ -72,3 +73,8 @@ class RenderedViewsDataModule(pl.LightningDataModule):
         """Source views of training objects, spread evenly, on white."""
         objects = torch.linspace(0, len(self.train_views) - 1, min(count, len(self.train_views))).long()
         return on_white(self.train_views.rgba(objects, torch.zeros(len(objects), 1, dtype=torch.long)))[:, 0]
+
+    def encoder_images(self, step: int) -> Float[Tensor, "view 3 h w"]:
+        """Two views each of some training objects, augmented as in training, on white."""
+        views = TrainingViews(self.train_views, self.cfg, rank=0, first_step=0)
+        return views.draw(draw_generator(self.cfg.seed, "encoder", step), context=[])["images"].flatten(0, 1)

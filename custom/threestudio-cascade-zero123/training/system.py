@@ -8,7 +8,6 @@ Refiner training shows the views that Base samples, among them the coarse target
 """
 
 import copy
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +21,7 @@ import threestudio
 from threestudio.systems.base import BaseSystem
 
 from ..metrics.psnr import psnr
+from ..novel_view import console_bars
 from ..seeding import draw_generator
 from ..zero123.architecture import Architecture, build_model
 from ..zero123.model import Context, Zero123
@@ -30,6 +30,7 @@ from ..zero123.pose import Pose, pose_token
 from ..zero123.sampler import noise_like_latents, predict_in_one_step
 from ..zero123.weights import load_zero123, save_zero123
 from .ema import update_ema, warmed_up_decay
+from .encoder_fit import fit_image_encoder
 from .objective import draw_condition_dropout, draw_timesteps, prediction_target
 
 AUTOENCODER_IMAGES = 2000
@@ -58,13 +59,15 @@ class Zero123Training(BaseSystem):
         learning_rate: float = 1e-4
         projection_lr_factor: float = 10.0  # of cc_projection
         warmup_steps: int = 100
-        decay_steps: int = 0  # cosine decay to `final_lr_factor` at this step; 0: constant
+        constant_steps: int = 0  # after which the rate falls linearly
+        decay_steps: int = 0  # to `final_lr_factor` at this step; 0: never
         final_lr_factor: float = 0.05
         weight_decay: float = 1e-2
         condition_dropout: float = 0.05  # each of: tokens, latents, both
         high_noise_power: float = 0.0
         last_step_probability: float = 0.0
         ema_decay: float = 0.9999  # eta of Eq. 13
+        encoder_steps: int = 0  # of fitting an image encoder that starts from random weights (encoder_fit.py)
         train_image_encoder: bool = False
         refiner: bool = False  # keep the trained network as Refiner, beside its average, Base
         seed: int = 0
@@ -84,11 +87,20 @@ class Zero123Training(BaseSystem):
         return build_model(Architecture(**OmegaConf.to_container(OmegaConf.create(self.cfg.architecture))))
 
     def on_fit_start(self) -> None:
-        """A patch autoencoder is fitted, not trained: once, before the first step."""
-        if isinstance(self.model.vae, PatchAutoencoder) and not self.cfg.init_weights and not self.resumed:
-            images = self.trainer.datamodule.sample_images(AUTOENCODER_IMAGES)
-            self.model.vae.fit(2.0 * images.to(self.device) - 1.0)
-            self.base.vae.load_state_dict(self.model.vae.state_dict())
+        """A patch autoencoder and an image encoder are fitted once, before the first step; by one process for all."""
+        if self.cfg.init_weights or self.resumed:
+            return
+        data, model = self.trainer.datamodule, self.model
+        if self.global_rank == 0:
+            if isinstance(model.vae, PatchAutoencoder):
+                model.vae.fit(2.0 * data.sample_images(AUTOENCODER_IMAGES).to(self.device) - 1.0)
+            if self.cfg.encoder_steps:
+                with console_bars("Image encoder", self.cfg.encoder_steps) as progress:
+                    fit_image_encoder(model, data.encoder_images, self.cfg.encoder_steps, progress)
+        for name in ("vae", "image_encoder"):
+            fitted = getattr(model, name)
+            fitted.load_state_dict(self.trainer.strategy.broadcast(fitted.state_dict()))
+            getattr(self.base, name).load_state_dict(fitted.state_dict())
 
     def configure_optimizers(self) -> dict[str, Any]:
         projection = list(self.model.cc_projection.parameters())
@@ -103,20 +115,20 @@ class Zero123Training(BaseSystem):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def lr_factor(self, step: int) -> float:
-        """Linear warm-up, then a cosine to `final_lr_factor`."""
+        """Linear warm-up, constant, then linear to `final_lr_factor`; resuming can prolong the constant part."""
         warmup = min(1.0, (step + 1) / max(1, self.cfg.warmup_steps))
         if not self.cfg.decay_steps:
             return warmup
-        progress = min(1.0, step / self.cfg.decay_steps)
-        cosine = 0.5 * (1.0 + math.cos(math.pi * progress))
-        return warmup * (self.cfg.final_lr_factor + (1.0 - self.cfg.final_lr_factor) * cosine)
+        falling = max(1, self.cfg.decay_steps - self.cfg.constant_steps)
+        progress = min(1.0, max(0.0, (step - self.cfg.constant_steps) / falling))
+        return warmup * (1.0 + (self.cfg.final_lr_factor - 1.0) * progress)
 
     def context(self, batch: dict[str, Tensor]) -> Context:
         """Source (column 0) and context views (columns 2 and on) with their poses to the target (column 1)."""
         images = torch.cat([batch["images"][:, :1], batch["images"][:, 2:]], dim=1)
         poses = torch.cat([view_tokens(batch, slice(0, 1)), view_tokens(batch, slice(2, None))], dim=1)
-        embeddings = self.model.image_embedding(images.flatten(0, 1))[:, 0].unflatten(0, images.shape[:2])
-        return self.model.context(embeddings, poses, self.model.source_latents(images[:, 0]))
+        embeddings = self.model.image_embedding(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+        return self.model.context(embeddings.flatten(1, 2), poses, self.model.source_latents(images[:, 0]))
 
     def drop_conditions(self, context: Context, generator: torch.Generator) -> Context:
         no_tokens, no_latents = draw_condition_dropout(len(context.tokens), self.cfg.condition_dropout, generator)

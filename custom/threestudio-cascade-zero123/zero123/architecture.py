@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
@@ -66,6 +67,9 @@ def build_model(architecture: Architecture = PUBLISHED) -> Zero123:
     vae_class = PatchAutoencoder if "patch_size" in architecture.vae else AutoencoderKL
     image_encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**architecture.image_encoder))
     cc_projection = nn.Linear(image_encoder.config.projection_dim + 4, unet.config.cross_attention_dim)
+    for takes_pose in (cc_projection, getattr(unet.class_embedding, "linear_1", None)):
+        if takes_pose is not None:
+            _let_the_pose_be_heard(takes_pose)
     scheduler = DDIMScheduler(**architecture.scheduler)
     return Zero123(
         unet,
@@ -75,3 +79,9 @@ def build_model(architecture: Architecture = PUBLISHED) -> Zero123:
         dict(scheduler.config),
         Settings(**architecture.settings),
     )
+
+
+@torch.no_grad()
+def _let_the_pose_be_heard(layer: nn.Linear) -> None:
+    """Its last four inputs, the pose, start with as much weight together as the embedding before them."""
+    layer.weight[:, -4:] *= ((layer.in_features - 4) / 4) ** 0.5

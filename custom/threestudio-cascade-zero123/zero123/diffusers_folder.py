@@ -182,7 +182,7 @@ def _settings(folder: Path) -> Settings:
         if key not in fields:
             raise UserError(f"{file}: unknown key {key}; known are {', '.join(fields)}")
         wanted = type(fields[key].default)
-        if not isinstance(value, (int, float) if wanted is float else wanted) or isinstance(value, bool):
+        if type(value) not in ((int, float) if wanted is float else (wanted,)):
             raise UserError(f"{file}: {key} is {value!r}, expected a {wanted.__name__}")
         if key in POSITIVE and value <= 0:
             raise UserError(f"{file}: {key} is {value!r}, expected more than 0")

@@ -34,6 +34,7 @@ class Settings:
     object_ratio: float = 0.75  # larger side of the object's box over the image side
     cond_elevation_deg: float = 0.0  # typical elevation of a source view
     pose_token: str = "zero123"
+    patch_tokens: bool = False  # a view's context tokens: its embedding (the paper's), or that and each patch's
     notice: str = ""  # what the console tells whoever uses these weights
 
 
@@ -87,14 +88,24 @@ class Zero123(nn.Module):
         side = self.unet.config.sample_size
         return self.unet.config.out_channels, side, side
 
-    def image_embedding(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view 1 dim"]:
-        """CLIP's projected embedding, not normalised; resized as in the original code: bicubic, aligned corners."""
+    def image_embedding(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view token dim"]:
+        """CLIP's projected embedding, not normalised; with `settings.patch_tokens` those of the patches follow."""
+        if self.settings.patch_tokens:
+            return self.tokens_of_image(images)
+        return self.image_encoder(pixel_values=self._clip_pixels(images)).image_embeds[:, None].float()
+
+    def tokens_of_image(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view token dim"]:
+        """The projected embedding, and each patch through the same norm and projection, row by row."""
+        hidden = self.image_encoder.vision_model(pixel_values=self._clip_pixels(images)).last_hidden_state
+        return self.image_encoder.visual_projection(self.image_encoder.vision_model.post_layernorm(hidden)).float()
+
+    def _clip_pixels(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view 3 side side"]:
+        """Resized as in the original code: bicubic, aligned corners."""
         side = self.image_encoder.config.image_size
         if images.shape[-1] != side or images.shape[-2] != side:
             images = F.interpolate(images, (side, side), mode="bicubic", align_corners=True)
         mean, std = images.new_tensor(CLIP_MEAN), images.new_tensor(CLIP_STD)
-        pixels = (images - mean[:, None, None]) / std[:, None, None]
-        return self.image_encoder(pixel_values=pixels.to(self.image_encoder.dtype)).image_embeds[:, None].float()
+        return ((images - mean[:, None, None]) / std[:, None, None]).to(self.image_encoder.dtype)
 
     def source_latents(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view c lh lw"]:
         """Latents of the source for channel concatenation: the mode, not scaled, as in the original code."""
@@ -118,10 +129,14 @@ class Zero123(nn.Module):
     def context(
         self,
         embeddings: Float[Tensor, "view token dim"],
-        poses: Float[Tensor, "view token 4"],
+        poses: Float[Tensor, "view shown 4"],
         source_latents: Float[Tensor, "view c lh lw"],
     ) -> Context:
-        """The context of Eq. 9-11; the first token is the source's, whose latents are the concatenated ones."""
+        """The context of Eq. 9-11: the tokens of each view shown, one after the other, and its pose, which they share.
+
+        The first is the source, whose latents are the concatenated ones.
+        """
+        poses = poses.repeat_interleave(embeddings.shape[1] // poses.shape[1], dim=1)
         vector = None
         if self.unet.config.class_embed_type == "projection":
             vector = torch.cat([embeddings[:, 0], poses[:, 0]], dim=-1)
