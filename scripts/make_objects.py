@@ -4,7 +4,8 @@
     python scripts/make_objects.py --sample cat cat.glb                  # the true mesh of load/images/cat.png
     python scripts/make_objects.py --sample cat cat.png                  # that picture itself
 
-Vertex colours are stored as they are shown, without conversion to linear light.
+No object of one split is in another: --seed counts within the split. Vertex colours are stored as they are shown,
+without conversion to linear light.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from threestudio.errors import UserError, nearest_name
 from threestudio.models.mesh_renderer import render_mesh
 from threestudio.utils.atomic import atomic_path
 
+SEEDS = 10**9  # of a split; see object_seed
 PICTURE_SIZE = 512
 PICTURE_ELEVATION_DEG = 10.0
 PICTURE_AZIMUTH_DEG = 20.0
@@ -55,6 +57,10 @@ def parser() -> argparse.ArgumentParser:
 def write_objects(options: argparse.Namespace) -> None:
     if options.family is not None and options.family not in family_names():
         raise UserError(f'no object family "{options.family}"; {nearest_name(options.family, family_names(), chr(34))}')
+    if options.count < 1 or not 0 <= options.seed <= SEEDS - options.count:
+        raise UserError(
+            f"--count {options.count} --seed {options.seed}; expected one object or more, seeds from 0 below {SEEDS}"
+        )
     options.out.mkdir(parents=True, exist_ok=True)
     for index in tqdm(range(options.seed, options.seed + options.count), unit="object"):
         mesh = make_object(object_seed(options.split, index), options.family, options.detail)

@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.model_helpers import is_overridden
 
 import threestudio
 from threestudio.errors import UserError
@@ -50,6 +51,9 @@ def run(arguments: argparse.Namespace, overrides: list[str], interruption: Inter
 
     data = threestudio.find(cfg.data_type)(cfg.data)
     system = threestudio.find(cfg.system_type)(cfg.system, resumed=checkpoint is not None)
+    step = {"test": "test_step", "export": "predict_step"}.get(mode)
+    if step is not None and not is_overridden(step, system):
+        raise UserError(f"{cfg.system_type} has nothing to {mode}: pass --train or --validate")
     system.set_save_dir(os.path.join(cfg.trial_dir, "save"))
     if checkpoint is not None:
         _take_up(checkpoint, cfg, system, mode)
@@ -63,7 +67,8 @@ def run(arguments: argparse.Namespace, overrides: list[str], interruption: Inter
 def _phases(mode: str, cfg: Any, trainer: pl.Trainer, system: Any, data: Any) -> None:
     if mode == "train":
         trainer.fit(system, datamodule=data, ckpt_path=cfg.resume)
-        trainer.test(system, datamodule=data, verbose=False)
+        if is_overridden("test_step", system):
+            trainer.test(system, datamodule=data, verbose=False)
         if cfg.export_after_train:
             trainer.predict(system, datamodule=data, return_predictions=False)
     elif mode == "validate":

@@ -20,8 +20,8 @@ class RayCluster:
     """`address` None starts Ray here; `gpu_share` of one GPU for each worker, 0 for none."""
 
     def __init__(self, workers: int, threads: int, address: str | None, gpu_share: float) -> None:
-        self.ray = _ray()
-        _connect(self.ray, workers, threads, address)
+        self.ray = require_ray()
+        connect(self.ray, workers, threads, address)
         options = {"num_cpus": threads, "num_gpus": gpu_share, "max_restarts": 0}
         self.make = lambda: _actor_class(self.ray).options(**options).remote(threads, os.getcwd())
         self.workers = workers
@@ -64,7 +64,7 @@ class RayCluster:
             return WorkerDied(f"failed ({' '.join(str(error).split())[:200]})")
 
 
-def _ray() -> Any:
+def require_ray() -> Any:
     # Asks for nothing over the network, and leaves CUDA's devices alone where it hands out none.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -74,7 +74,7 @@ def _ray() -> Any:
     return ray
 
 
-def _connect(ray: Any, workers: int, threads: int, address: str | None) -> None:
+def connect(ray: Any, workers: int, threads: int, address: str | None) -> None:
     surroundings = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(SCRIPTS.parent)])}
     # On this machine as many cores as the workers ask for: how many are wise is the user's choice.
     started = {"num_cpus": workers * threads, "object_store_memory": STORE, "include_dashboard": False}

@@ -21,6 +21,23 @@ def test_objects_are_written_y_up_with_their_colours(tmp_path):
     np.testing.assert_array_equal(written.visual.vertex_colors, truth.visual.vertex_colors)
 
 
+def test_the_splits_share_no_object(tmp_path):
+    for split in ("train", "val", "test"):
+        assert make_objects.main([str(tmp_path), "--count", "2", "--split", split, "--detail", "1"]) == 0
+    meshes = [trimesh.load_mesh(path, process=False) for path in sorted(tmp_path.iterdir())]
+    assert len(meshes) == 6
+    assert len({mesh.vertices.tobytes() for mesh in meshes}) == 6
+    assert object_seed("train", make_objects.SEEDS - 1) < object_seed("val", 0)
+    assert object_seed("val", make_objects.SEEDS - 1) < object_seed("test", 0)
+
+
+@pytest.mark.parametrize("wrong", [["--seed", "-1"], ["--count", "0"], ["--seed", "999999999", "--count", "2"]])
+def test_seeds_that_would_leave_their_split_are_refused(tmp_path, wrong, capsys):
+    assert make_objects.main([str(tmp_path / "out"), *wrong]) == 2
+    assert "seeds from 0 below 1000000000" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unknown_family_is_named_with_the_nearest(tmp_path, capsys):
     assert make_objects.main([str(tmp_path), "--family", "teapots"]) == 2
     assert capsys.readouterr().err == 'error: no object family "teapots"; did you mean "teapot"?\n'

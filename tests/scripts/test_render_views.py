@@ -1,16 +1,31 @@
 import json
+import os
+import shutil
+import signal
+import sys
+import tarfile
+import time
 
 import numpy as np
 import pytest
+import torch
 import trimesh
+from cascade_zero123.training.rendered_views import open_views
 from PIL import Image
-from script_loading import load_script
+from script_loading import SCRIPTS, load_script
+
+sys.path.insert(0, str(SCRIPTS))
+from reconstruction.engine import WorkerDied  # noqa: E402
+from rendering import engines, folder, packed, views  # noqa: E402
 
 render_views = load_script("render_views")
 
 
 def options(*arguments):
-    return render_views.parser().parse_args(list(arguments))
+    return render_views.parsed(list(arguments))
+
+
+FACING = ("--fovy-deg", "20", "--distance", "3.8", "3.8", "--elevation-range", "-10", "60")
 
 
 @pytest.fixture
@@ -27,7 +42,7 @@ def meshes(tmp_path):
 
 
 def run(meshes, out, *more):
-    return render_views.main([str(meshes), str(out), "--views", "3", "--size", "24", "--workers", "1", *more])
+    return render_views.main([str(meshes), str(out), "--views", "3", "--size", "24", "--workers", "1", *FACING, *more])
 
 
 def test_each_mesh_gets_its_pictures_and_cameras_and_a_broken_one_is_listed(meshes, tmp_path):
@@ -41,7 +56,7 @@ def test_each_mesh_gets_its_pictures_and_cameras_and_a_broken_one_is_listed(mesh
         assert np.load(out / name / "000.npy").shape == (3, 4)
     listing = (out / "unreadable.txt").read_text()
     assert "broken.glb" in listing and len(listing.splitlines()) == 1
-    assert not list(out.rglob("*.partial"))
+    assert not list(out.rglob(".*"))
 
 
 def test_the_camera_file_projects_the_object_onto_its_picture(meshes, tmp_path):
@@ -59,7 +74,7 @@ def test_the_camera_file_projects_the_object_onto_its_picture(meshes, tmp_path):
 
 
 def test_meshes_are_scaled_and_centred(meshes):
-    first, second = (render_views.load_mesh(meshes / name) for name in ("cube.glb", "sub/moved.glb"))
+    first, second = (folder.load_mesh(meshes / name) for name in ("cube.glb", "sub/moved.glb"))
     np.testing.assert_allclose(first.bounds, [[-0.5, -0.5, -0.25], [0.5, 0.5, 0.25]], atol=1e-6)
     np.testing.assert_allclose(first.bounds, second.bounds, atol=1e-6)
 
@@ -78,7 +93,8 @@ def test_a_finished_mesh_is_not_rendered_again_and_an_unfinished_one_is(meshes, 
 def test_a_folder_of_nothing_but_broken_meshes_fails(tmp_path, capsys):
     (tmp_path / "bad.obj").write_text("not a mesh")
     assert run(tmp_path, tmp_path / "views") == 2
-    assert "1 of 1 meshes could not be rendered" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "1 of 1 meshes could not be rendered" in said and f"{tmp_path / 'bad.obj'}: ValueError" in said
 
 
 @pytest.mark.parametrize(
@@ -88,6 +104,10 @@ def test_a_folder_of_nothing_but_broken_meshes_fails(tmp_path, capsys):
         (["--generate", "3"], "--generate needs --packed OUT_DIR"),
         (["--layout", "cascade", "--views", "3", "a", "b"], "--layout cascade needs --views of at least 4, not 3"),
         ([], "give MESH_DIR and OUT_DIR"),
+        (["--generate", "3", "--packed", "a", "--engine", "ray"], "leave out --engine ray and --shards"),
+        (["a", "b", "--shards", "0"], "--shards 0; expected at least 1"),
+        (["a", "b", "--distance", "2", "1"], "--distance 2 1; expected 0 < LOW <= HIGH"),
+        (["a", "b", "--seed", "-1"], "--seed -1; expected 0 or more"),
     ],
 )
 def test_wrong_arguments_end_in_one_line(arguments, message, capsys):
@@ -99,7 +119,7 @@ def test_wrong_arguments_end_in_one_line(arguments, message, capsys):
 def test_the_cascade_layout_holds_the_nearby_poses_of_the_source():
     fronts = 0
     for seed in range(200):
-        angles = render_views.view_angles(options("a", "b", "--layout", "cascade"), np.random.default_rng(seed))
+        angles = views.view_angles(options("a", "b", "--layout", "cascade"), np.random.default_rng(seed))
         np.testing.assert_allclose(angles[1:4, :2] - angles[0, :2], [(0, 45), (0, -45), (30, 0)], atol=1e-9)
         assert -5 <= angles[0, 0] <= 25 and (np.abs(angles[4:, 0] - 25) <= 35).all()
         assert (angles[:, 2] == 3.8).all()
@@ -133,8 +153,8 @@ def test_packed_views_are_complete_reproducible_and_resumable(tmp_path):
 
     interrupted = options(*arguments, "--packed", str(second))
     second.mkdir()
-    render_views.prepare_arrays(interrupted)
-    render_views.render_object(1, interrupted)
+    packed.prepare_arrays(interrupted)
+    packed.render_object(1, interrupted)
     assert not (second / "meta.json").exists()
     assert render_views.main([*arguments, "--packed", str(second)]) == 0
     np.testing.assert_array_equal(np.load(second / "images.npy"), images)
@@ -143,6 +163,113 @@ def test_packed_views_are_complete_reproducible_and_resumable(tmp_path):
 
 def test_arrays_of_another_run_are_not_overwritten(tmp_path, capsys):
     base = ["--generate", "2", "--views", "4", "--workers", "1", "--packed", str(tmp_path)]
-    render_views.prepare_arrays(options(*base, "--size", "16"))
+    packed.prepare_arrays(options(*base, "--size", "16"))
     assert render_views.main([*base, "--size", "8"]) == 2
     assert "images.npy: shape (2, 4, 16, 16, 4) of another run, not (2, 4, 8, 8, 4)" in capsys.readouterr().err
+
+
+def test_without_options_the_views_are_zero_1_to_3_s():
+    given = options("a", "b")
+    assert (given.views, given.size, given.fovy_deg) == (12, 512, 49.13)
+    angles = np.concatenate([views.view_angles(given, np.random.default_rng(seed)) for seed in range(400)])
+    assert 1.5 <= angles[:, 2].min() < 1.51 and 2.19 < angles[:, 2].max() <= 2.2
+    # Of points in a cube: each of its six sides is seen as often, and its corners more often than on a sphere.
+    rows = torch.from_numpy(angles)
+    points = torch.linalg.inv(torch.linalg.inv(views.orbit(*rows.T)))[:, :3, 3] / rows[:, 2:]
+    assert torch.allclose((points.abs().argmax(dim=1) == 2).double().mean(), torch.tensor(1 / 3).double(), atol=0.03)
+    assert abs((points[:, 2] > 0).double().mean() - 0.5) < 0.03
+    assert (points.abs().amin(dim=1) > 0.4).double().mean() > 0.15
+
+
+def test_another_run_s_settings_are_not_mixed_in(meshes, tmp_path, capsys):
+    run(meshes, tmp_path / "views")
+    assert run(meshes, tmp_path / "views", "--seed", "1") == 2
+    assert "meta.json: rendered with --seed 0, not 1; choose another OUT_DIR" in capsys.readouterr().err
+
+
+def test_what_a_killed_run_left_is_cleared_away(meshes, tmp_path):
+    left = tmp_path / "views" / "sub" / ".moved.1234.part"
+    left.mkdir(parents=True)
+    (left / "000.npy").touch()
+    assert run(meshes, tmp_path / "views") == 0
+    assert not left.exists()
+
+
+def test_what_is_rendered_can_be_trained_on_from_folders_and_shards(meshes, tmp_path):
+    out = tmp_path / "views"
+    assert run(meshes, out, "--layout", "cascade", "--views", "4", "--shards", "1") == 0
+    assert sorted(path.name for path in (out / "shards").glob("*.tar")) == ["000000.tar", "000001.tar"]
+    with tarfile.open(out / "shards" / "000001.tar") as tar:
+        assert tar.getnames()[:3] == ["sub/moved.000.npy", "sub/moved.000.png", "sub/moved.001.npy"]
+    objects, columns = torch.arange(2), torch.arange(4).expand(2, -1)
+    opened = [open_views(str(out)), open_views(str(out / "shards"))]
+    assert all(len(one) == 2 and one.has_nearby_views for one in opened)
+    assert torch.equal(*(one.rgba(objects, columns) for one in opened))
+    elevation, azimuth, distance = (value.view(2, 4) for value in opened[1].pose(objects, columns))
+    np.testing.assert_allclose(elevation[:, 3] - elevation[:, 0], 30, atol=1e-3)
+    np.testing.assert_allclose((azimuth[:, 1] - azimuth[:, 0]) % 360, 45, atol=1e-3)
+    np.testing.assert_allclose(distance, 3.8, atol=1e-5)
+
+
+def test_shards_are_written_once_and_follow_their_folders(meshes, tmp_path):
+    out = tmp_path / "views"
+    run(meshes, out, "--shards", "1")
+    shards = sorted((out / "shards").glob("*.tar"))
+    content, times = shards[1].read_bytes(), [path.stat().st_mtime_ns for path in shards]
+    run(meshes, out, "--shards", "1")
+    assert [path.stat().st_mtime_ns for path in shards] == times
+    shards[1].unlink()
+    run(meshes, out, "--shards", "1")
+    assert shards[1].read_bytes() == content and shards[0].stat().st_mtime_ns == times[0]
+    shutil.rmtree(out / "cube")
+    run(meshes, out, "--shards", "1")
+    assert shards[0].stat().st_mtime_ns > times[0]
+    run(meshes, out, "--shards", "2")
+    assert not shards[1].exists() and len(open_views(str(out / "shards"))) == 2
+
+
+def kill_itself_at_3(number):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.01)
+    return number + 10
+
+
+def fail_at_3(number):
+    if number == 3:
+        raise OSError("the disk is full")
+    return number
+
+
+def test_a_process_that_dies_costs_one_item_only():
+    outcomes = dict(engines.in_processes(kill_itself_at_3, range(8), workers=2))
+    assert isinstance(outcomes.pop(3), WorkerDied)
+    assert outcomes == {number: number + 10 for number in range(8) if number != 3}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_errors_that_no_item_is_to_blame_for_end_the_run(workers):
+    with pytest.raises(OSError, match="the disk is full"):
+        dict(engines.in_processes(fail_at_3, range(8), workers=workers))
+
+
+def test_a_mesh_that_kills_its_worker_is_listed(meshes, tmp_path, monkeypatch):
+    played = [(("cube", meshes / "cube.glb"), WorkerDied("died twice")), (("broken", None), None)]
+    monkeypatch.setattr(folder, "work", lambda task, items, options: iter(played))
+    assert run(meshes, tmp_path / "views") == 0
+    assert (tmp_path / "views" / "unreadable.txt").read_text() == f"{meshes / 'cube.glb'}: its worker died twice\n"
+
+
+def test_without_ray_its_engine_says_what_to_install(meshes, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert run(meshes, tmp_path / "views", "--engine", "ray") == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("error: --engine ray needs Ray: pip install")
+
+
+def test_ray_renders_the_same_views(meshes, tmp_path):
+    pytest.importorskip("ray")
+    assert run(meshes, tmp_path / "here") == 0
+    assert run(meshes, tmp_path / "ray", "--engine", "ray") == 0
+    for path in sorted((tmp_path / "here").rglob("*.*")):
+        assert (tmp_path / "ray" / path.relative_to(tmp_path / "here")).read_bytes() == path.read_bytes()

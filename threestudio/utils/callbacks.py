@@ -3,6 +3,7 @@
 import copy
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,11 @@ class ResumeState(pl.Callback):
 
 
 class LastCheckpoint(pl.Callback):
-    """Writes `last.ckpt` at the end of training, and when the user interrupts it."""
+    """Writes `last.ckpt` at the end of training, and when the user interrupts it.
+
+    Of several processes any may get the signal, and the first alone knows what is written; all do the same, or one
+    would wait for the others forever. Within a step that accumulates gradients nothing is saved: they would be lost.
+    """
 
     def __init__(self, path: Path, files: CheckpointFiles, interruption: Interruption) -> None:
         self.path, self.files, self.interruption = path, files, interruption
@@ -81,8 +86,11 @@ class LastCheckpoint(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.interruption.deferred = True
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
-        self.stop_if_interrupted(trainer)
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, i: int
+    ) -> None:
+        if (i + 1) % trainer.accumulate_grad_batches == 0:
+            self.stop_if_interrupted(trainer)
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         self.stop_if_interrupted(trainer)
@@ -94,12 +102,16 @@ class LastCheckpoint(pl.Callback):
             raise Interrupted(self.interruption.pending)
 
     def stop_if_interrupted(self, trainer: pl.Trainer) -> None:
-        if self.interruption.deferred and self.interruption.pending is not None:
+        if not self.interruption.deferred:
+            return
+        pending = self.interruption.pending
+        if trainer.strategy.reduce_boolean_decision(pending is not None, all=False):
             self.save(trainer)
-            raise Interrupted(self.interruption.pending)
+            raise Interrupted(signal.SIGTERM if pending is None else pending)
 
     def save(self, trainer: pl.Trainer) -> None:
-        if self.files.written.get(str(self.path)) != trainer.global_step:
+        written = self.files.written.get(str(self.path)) == trainer.global_step
+        if not trainer.strategy.broadcast(written):
             trainer.save_checkpoint(self.path)
 
 

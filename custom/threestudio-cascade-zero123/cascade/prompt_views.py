@@ -118,7 +118,7 @@ def view_label(azimuth_deg: float, elevation_deg: float) -> str:
     return " ".join(parts) or "source"
 
 
-def eight_bit(images: Float[Tensor, "view 3 h w"]) -> UInt8[Tensor, "view 3 h w"]:
+def eight_bit(images: Float[Tensor, "*view 3 h w"]) -> UInt8[Tensor, "*view 3 h w"]:
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
 
 

@@ -14,15 +14,14 @@ from threestudio.utils.config import parse_structured
 from ..seeding import draw_generator
 from ..zero123.pose import Pose
 from ..zero123.white import on_white
-from .batches import RefinerViews, RenderedViewsConfig, TrainingViews
-from .prompt_bank import PromptBank
-from .rendered_views import NEARBY_VIEWS, PackedViews
+from .batches import RenderedViewsConfig, TrainingViews
+from .rendered_views import NEARBY_VIEWS, RenderedViews, open_views
 
 
 class ValidationViews(Dataset):
-    """One batch of each object's: view 0 to a fixed other view, with the nearby views as context."""
+    """One batch of each object's: view 0 to a fixed other view, with the nearby views as context (else, others)."""
 
-    def __init__(self, views: PackedViews, count: int, batch_size: int) -> None:
+    def __init__(self, views: RenderedViews, count: int, batch_size: int) -> None:
         self.views, self.batch_size = views, batch_size
         self.count = min(count, len(views))
 
@@ -33,8 +32,8 @@ class ValidationViews(Dataset):
         objects = torch.arange(index * self.batch_size, min((index + 1) * self.batch_size, self.count))
         first = 1 + len(NEARBY_VIEWS)
         targets = first + objects % (self.views.view_count - first)
-        nearby = torch.tensor(NEARBY_VIEWS).expand(len(objects), -1)
-        columns = torch.cat([torch.zeros(len(objects), 1, dtype=torch.long), targets[:, None], nearby], dim=1)
+        context = torch.tensor(NEARBY_VIEWS).expand(len(objects), -1)
+        columns = torch.cat([torch.zeros(len(objects), 1, dtype=torch.long), targets[:, None], context], dim=1)
         pose: Pose = self.views.pose(objects, columns)
         return {
             "images": on_white(self.views.rgba(objects, columns)),
@@ -53,18 +52,20 @@ class RenderedViewsDataModule(pl.LightningDataModule):
         self.cfg: RenderedViewsConfig = parse_structured(RenderedViewsConfig, cfg)
 
     def setup(self, stage: str | None = None) -> None:
-        self.val = ValidationViews(PackedViews(self.cfg.val_folder), self.cfg.val_objects, self.cfg.val_batch_size)
+        self.val = ValidationViews(
+            open_views(self.cfg.val_folder, self.cfg.image_size), self.cfg.val_objects, self.cfg.val_batch_size
+        )
         if stage in (None, "fit"):
-            self.train_views = PackedViews(self.cfg.train_folder)
+            self.train_views = open_views(self.cfg.train_folder, self.cfg.image_size)
 
     def train_dataloader(self) -> DataLoader:
         """Goes on at the trainer's step, so that a resumed run sees the batches that it would have seen."""
-        rank, step = self.trainer.global_rank, self.trainer.global_step
-        if self.cfg.prompt_bank:
-            training = RefinerViews(self.train_views, PromptBank(self.cfg.prompt_bank), self.cfg, rank, step)
-        else:
-            training = TrainingViews(self.train_views, self.cfg, rank, step)
-        return DataLoader(training, batch_size=None)
+        step = self.trainer.global_step * self.trainer.accumulate_grad_batches
+        return DataLoader(self.training_views(step), batch_size=None)
+
+    def training_views(self, first_step: int = 0) -> TrainingViews:
+        """The draws of this process."""
+        return TrainingViews(self.train_views, self.cfg, self.trainer.global_rank, first_step)
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(self.val, batch_size=None)
@@ -76,5 +77,12 @@ class RenderedViewsDataModule(pl.LightningDataModule):
 
     def encoder_images(self, step: int) -> Float[Tensor, "view 3 h w"]:
         """Two views each of some training objects, augmented as in training, on white."""
-        views = TrainingViews(self.train_views, self.cfg, rank=0, first_step=0)
-        return views.draw(draw_generator(self.cfg.seed, "encoder", step), context=[])["images"].flatten(0, 1)
+        return (
+            self.training_views()
+            .draw(draw_generator(self.cfg.seed, "encoder", step), context=[])["images"]
+            .flatten(0, 1)
+        )
+
+    def examples(self, count: int, targets: int, step: int) -> dict[str, Tensor]:
+        """See `TrainingViews.examples`."""
+        return self.training_views().examples(count, targets, step)

@@ -3,8 +3,8 @@
 Learned with the U-Net from nothing, the encoder dies. The source's latents are in the U-Net's input anyway, the other
 views cannot be read yet, so nothing asks the embedding for the picture and the U-Net learns to silence it; tokens are
 then poses alone, and cross-attention has nothing to read. So the encoder is fitted first, to what can be seen: the
-embedding tells a thumbnail of its picture, and each patch's token the latents of that patch, by linear maps that are
-thrown away. Then it is left as it is, as Zero-1-to-3 leaves CLIP.
+embedding tells a thumbnail of its picture, and each patch's token the latents of that patch and where it is, by linear
+maps that are thrown away. Then it is left as it is, as Zero-1-to-3 leaves CLIP.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from ..zero123.model import Zero123
 from ..zero123.sampler import Progress
 
 THUMBNAIL = 8  # pixels a side
+PLACES = 32  # numbers that say where a patch is
 LEARNING_RATE = 1e-3
 
 
@@ -37,7 +38,8 @@ def fit_image_encoder(
     width = encoder.config.projection_dim
     device = next(encoder.parameters()).device
     thumbnail = nn.Linear(width, 3 * THUMBNAIL**2, device=device)
-    patch = nn.Linear(width, latents // patches, device=device)
+    patch = nn.Linear(width, latents // patches + PLACES, device=device)
+    places = places_of_patches(round(patches**0.5)).to(device)
     trained = [parameter.requires_grad for parameter in encoder.parameters()]
     encoder.requires_grad_(True)
     parameters = [p for part in (encoder, thumbnail, patch) for p in part.parameters()]
@@ -47,7 +49,8 @@ def fit_image_encoder(
         views = images(step).to(device)
         tokens = model.tokens_of_image(views)
         loss = F.mse_loss(thumbnail(tokens[:, 0]), thumbnails(views)) + F.mse_loss(
-            patch(tokens[:, 1:]), latents_of_patches(model, views, patches)
+            patch(tokens[:, 1:]),
+            torch.cat([latents_of_patches(model, views, patches), places.expand(len(views), -1, -1)], dim=-1),
         )
         optimizer.zero_grad()
         loss.backward()
@@ -75,3 +78,12 @@ def latents_of_patches(
     latents = model.target_latents(images)
     cell = round((latents.shape[-1] * latents.shape[-2] / patches) ** 0.5)
     return F.unfold(latents, cell, stride=cell).transpose(1, 2)
+
+
+def places_of_patches(side: int) -> Float[Tensor, "patch c"]:
+    """Which row and which column, one-hot up to a linear map: cosines of all frequencies, with unit variance."""
+    cosines = torch.cos(torch.pi * (torch.arange(side)[:, None] + 0.5) * torch.arange(1, side) / side) * 2**0.5
+    row = cosines[:, None, :].expand(-1, side, -1).flatten(0, 1)
+    column = cosines[None, :, :].expand(side, -1, -1).flatten(0, 1)
+    both = torch.cat([row, column], dim=1)
+    return both.repeat(1, -(-PLACES // both.shape[1]))[:, :PLACES]

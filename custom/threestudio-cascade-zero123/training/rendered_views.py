@@ -1,8 +1,9 @@
 """Rendered views of objects, and the draws of source, target and context views from them.
 
-Packed layout (`scripts/render_views.py --packed`): `images.npy` uint8 [object view h w 4] with straight alpha and
-`cameras.npy` float32 [object view 3 4] world-to-camera, both memory-mapped. In the `cascade` layout view 0 is a source
-view and views 1 to 3 lie at the paper's nearby poses relative to it.
+They lie in a folder for each object or in shards, as Zero-1-to-3's do (`random_views.py`), or packed. Packed layout
+(`scripts/render_views.py --packed`): `images.npy` uint8 [object view h w 4] with straight alpha and `cameras.npy`
+float32 [object view 3 4] world-to-camera, both memory-mapped. In the `cascade` layout view 0 is a source view and views
+1 to 3 lie at the paper's nearby poses relative to it.
 """
 
 import json
@@ -17,21 +18,28 @@ from torch import Tensor
 from ..cascade.prompt_views import NEARBY_DEG
 from ..errors import UserError
 from ..zero123.pose import Pose, pose_from_world_to_camera
+from .random_views import RandomViews
+from .view_files import resized
+from .view_folders import ViewFolders
+from .view_shards import ViewShards, shard_paths, shards_in
 
 NEARBY_VIEWS = tuple(range(1, 1 + len(NEARBY_DEG)))
 RATIO_JITTER = 0.08  # of the object's size in the source
 
 
 class PackedViews:
-    """The memory-mapped arrays."""
+    """The memory-mapped arrays; `image_size` None is the size that they have."""
 
-    def __init__(self, folder: str) -> None:
+    has_nearby_views = True
+
+    def __init__(self, folder: str, image_size: int | None = None) -> None:
         for name in ("images.npy", "cameras.npy"):
             if not (Path(folder) / name).exists():
                 raise UserError(f"{folder}: no {name}; make it with scripts/render_views.py --packed")
         _refuse_unfinished_or_random(Path(folder))
         self.images = np.load(Path(folder) / "images.npy", mmap_mode="r")
         self.cameras = np.load(Path(folder) / "cameras.npy", mmap_mode="r")
+        self.image_size = image_size or self.images.shape[2]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -42,13 +50,42 @@ class PackedViews:
 
     def rgba(self, objects: Int[Tensor, "b"], views: Int[Tensor, "b k"]) -> Float[Tensor, "b k 4 h w"]:
         """Straight alpha, in [0, 1]."""
-        pixels = torch.from_numpy(self.images[objects.numpy()[:, None], views.numpy()])
-        return pixels.movedim(-1, 2).float() / 255.0
+        pixels = self.images[objects.numpy()[:, None], views.numpy()]
+        if pixels.shape[2] != self.image_size:
+            pixels = np.stack([[resized(view, self.image_size) for view in row] for row in pixels])
+        return torch.from_numpy(pixels).movedim(-1, 2).float() / 255.0
 
     def pose(self, objects: Int[Tensor, "b"], views: Int[Tensor, "b k"]) -> Pose:
         """Poses of `b * k` views, flattened."""
         cameras = torch.from_numpy(self.cameras[objects.numpy()[:, None], views.numpy()])
         return pose_from_world_to_camera(cameras.flatten(0, 1))
+
+
+RenderedViews = PackedViews | RandomViews
+
+
+def open_views(place: str, image_size: int | None = None) -> RenderedViews:
+    """Rendered views in whatever layout lies there, at `image_size` pixels (None: as they are).
+
+    `place` is a folder of packed arrays, of `<id>/000.png` and `.npy`, or of WebDataset shards; or shards by their
+    names: `data/shards/{000000..000127}.tar`.
+    """
+    folder = Path(place)
+    if not place:
+        raise UserError("no rendered views are named; set data.train_folder and data.val_folder")
+    if any((folder / name).exists() for name in ("images.npy", "cameras.npy")):
+        return PackedViews(place, image_size)
+    if not folder.is_dir() and not ("{" in place or folder.suffix == ".tar"):
+        raise UserError(f"{place}: no such folder; make it with scripts/render_views.py")
+    shards = shards_in(folder) if folder.is_dir() else shard_paths(place)
+    files = ViewShards(place, shards) if shards else ViewFolders(folder)
+    return RandomViews(files, image_size, _in_cascade_layout(shards[0].parent if shards else folder))
+
+
+def _in_cascade_layout(folder: Path) -> bool:
+    """Whether scripts/render_views.py has left there that it made the cascade layout."""
+    meta = folder / "meta.json"
+    return meta.is_file() and json.loads(meta.read_text(encoding="utf-8")).get("layout") == "cascade"
 
 
 def _refuse_unfinished_or_random(folder: Path) -> None:

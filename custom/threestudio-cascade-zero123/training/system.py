@@ -3,8 +3,8 @@
 Both are trained by the same step; they differ in where the context views come from. Base training shows true other
 views of the object (any number, often none), so that one network learns from the start what a second token means: with
 a single token the softmax over the context is constant and cross-attention's queries and keys never get a gradient.
-Refiner training shows the views that Base samples, among them the coarse target at the target's own pose. In both,
-`base` is the moving average of `model` (Eq. 13), and it is what is saved as Base.
+Refiner training shows the views that Base samples (prompts.py), among them the coarse target at the target's own pose.
+In both, `base` is the moving average of `model` (Eq. 13), and it is what is saved as Base.
 """
 
 import copy
@@ -19,7 +19,9 @@ from torch import Tensor
 
 import threestudio
 from threestudio.systems.base import BaseSystem
+from threestudio.utils.config import parse_structured
 
+from ..errors import UserError
 from ..metrics.psnr import psnr
 from ..novel_view import console_bars
 from ..seeding import draw_generator
@@ -32,6 +34,7 @@ from ..zero123.weights import load_zero123, save_zero123
 from .ema import update_ema, warmed_up_decay
 from .encoder_fit import fit_image_encoder
 from .objective import draw_condition_dropout, draw_timesteps, prediction_target
+from .prompts import ExamplePool, PromptsConfig, with_prompts
 
 AUTOENCODER_IMAGES = 2000
 
@@ -41,11 +44,11 @@ def view_pose(batch: dict[str, Tensor], columns: slice) -> Pose:
     return Pose(*(batch[key][:, columns].flatten() for key in ("elevation_deg", "azimuth_deg", "distance")))
 
 
-def view_tokens(batch: dict[str, Tensor], columns: slice) -> Float[Tensor, "b view 4"]:
-    """Pose tokens from the given views to the target view (column 1)."""
+def view_tokens(batch: dict[str, Tensor], columns: slice, kind: str) -> Float[Tensor, "b view 4"]:
+    """Pose tokens from the given views to the target view (column 1); `kind` as in `pose_token`."""
     rows, count = batch["azimuth_deg"][:, columns].shape
     target = Pose(*(value.repeat_interleave(count) for value in view_pose(batch, slice(1, 2))))
-    return pose_token(target, view_pose(batch, columns)).unflatten(0, (rows, count))
+    return pose_token(target, view_pose(batch, columns), kind).unflatten(0, (rows, count))
 
 
 @threestudio.register("zero123-training-system")
@@ -70,6 +73,8 @@ class Zero123Training(BaseSystem):
         encoder_steps: int = 0  # of fitting an image encoder that starts from random weights (encoder_fit.py)
         train_image_encoder: bool = False
         refiner: bool = False  # keep the trained network as Refiner, beside its average, Base
+        prompts: dict = field(default_factory=dict)  # of a Refiner; see PromptsConfig
+        gradient_checkpointing: bool = False  # of the U-Net: less memory, a third more time
         seed: int = 0
 
     cfg: Config
@@ -80,6 +85,10 @@ class Zero123Training(BaseSystem):
         self.model.image_encoder.requires_grad_(self.cfg.train_image_encoder)
         self.base = copy.deepcopy(self.model).requires_grad_(False).eval()
         self.noise_schedule = self.model.scheduler()
+        if self.cfg.gradient_checkpointing:
+            self.model.unet.enable_gradient_checkpointing()
+        prompts: Any = OmegaConf.to_object(parse_structured(PromptsConfig, self.cfg.prompts))
+        self.pool = ExamplePool(prompts.checked()) if self.cfg.refiner else None
 
     def initial_model(self) -> Zero123:
         if self.cfg.init_weights:
@@ -126,7 +135,8 @@ class Zero123Training(BaseSystem):
     def context(self, batch: dict[str, Tensor]) -> Context:
         """Source (column 0) and context views (columns 2 and on) with their poses to the target (column 1)."""
         images = torch.cat([batch["images"][:, :1], batch["images"][:, 2:]], dim=1)
-        poses = torch.cat([view_tokens(batch, slice(0, 1)), view_tokens(batch, slice(2, None))], dim=1)
+        shown = (slice(0, 1), slice(2, None))
+        poses = torch.cat([view_tokens(batch, columns, self.model.settings.pose_token) for columns in shown], dim=1)
         embeddings = self.model.image_embedding(images.flatten(0, 1)).unflatten(0, images.shape[:2])
         return self.model.context(embeddings.flatten(1, 2), poses, self.model.source_latents(images[:, 0]))
 
@@ -138,7 +148,36 @@ class Zero123Training(BaseSystem):
         return Context(context.tokens * keep_tokens, context.concat * keep_latents, vector)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        generator = draw_generator(self.cfg.seed, "objective", self.global_step, self.global_rank)
+        """Eq. 12 on a target and its context: true views where the batch has some, else (a Refiner's) Base's."""
+        step = self.batches_seen(batch_idx)
+        if self.pool is not None:
+            self.refresh(self.pool, step, len(batch["images"]))
+            if batch["images"].shape[1] == 2:
+                batch = self.prompted(self.pool, step, len(batch["images"]))
+        loss = self.denoising_loss(batch, draw_generator(self.cfg.seed, "objective", step, self.global_rank))
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def batches_seen(self, batch_idx: int) -> int:
+        """Of this process, before this one: the steps, and within a step what is accumulated."""
+        accumulated = self.trainer.accumulate_grad_batches
+        return self.global_step * accumulated + batch_idx % accumulated
+
+    def refresh(self, pool: ExamplePool, step: int, batch_size: int) -> None:
+        """What is due of the pool is sampled anew, by Base as it is now."""
+        due = pool.due(step, batch_size)
+        if due:
+            examples = self.trainer.datamodule.examples(due, pool.cfg.targets, step)
+            generator = draw_generator(self.cfg.seed, "prompts", step, self.global_rank)
+            pool.put(with_prompts(self.base, examples, pool.cfg, generator))
+
+    def prompted(self, pool: ExamplePool, step: int, count: int) -> dict[str, Tensor]:
+        # All processes have to agree on the number of tokens, or one would wait for the other.
+        kept = pool.cfg.draw_kept(draw_generator(self.cfg.seed, "kept", step))
+        batch = pool.draw(count, kept, draw_generator(self.cfg.seed, "pool", step, self.global_rank))
+        return {key: value.to(self.device) for key, value in batch.items()}
+
+    def denoising_loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
         latents = self.model.target_latents(batch["images"][:, 1])
         timesteps = draw_timesteps(
             len(latents),
@@ -152,11 +191,12 @@ class Zero123Training(BaseSystem):
         noisy = self.noise_schedule.add_noise(latents, noise, timesteps)
         predicted = self.model.predict(noisy, timesteps, context)
         target = prediction_target(self.noise_schedule, latents, noise, timesteps)
-        loss = F.mse_loss(predicted, target)
-        self.log("train/loss", loss, prog_bar=True)
-        return loss
+        return F.mse_loss(predicted, target)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Eq. 13, after each step of the optimiser."""
+        if (batch_idx + 1) % self.trainer.accumulate_grad_batches:
+            return
         update_ema(self.base, self.model, warmed_up_decay(self.cfg.ema_decay, self.global_step))
 
     @torch.no_grad()
@@ -172,11 +212,13 @@ class Zero123Training(BaseSystem):
         return psnr(self.base.decode(predicted), batch["images"][:, 1])
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Without context, with true nearby views as context (the oracle), and copying the source."""
+        """Without context, with true nearby views (the oracle), with the target itself, and copying the source."""
         alone = {key: value[:, :2] for key, value in batch.items()}
+        shown = {key: value[:, [0, 1, 1]] for key, value in batch.items()}
         copied = psnr(batch["images"][:, 0], batch["images"][:, 1])
         self.log("val/psnr", self.one_step_psnr(alone).mean(), sync_dist=True)
         self.log("val/psnr_true_context", self.one_step_psnr(batch).mean(), sync_dist=True)
+        self.log("val/psnr_target_shown", self.one_step_psnr(shown).mean(), sync_dist=True)
         self.log("val/psnr_copied_source", copied.mean(), sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
@@ -187,3 +229,24 @@ class Zero123Training(BaseSystem):
             save_zero123(copy.deepcopy(self.base).half(), f"{folder}/base")
             if self.cfg.refiner:
                 save_zero123(copy.deepcopy(self.model).half(), f"{folder}/refiner", shared_with=f"{folder}/base")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The pools of all processes: a resumed run draws from what Base sampled before."""
+        if self.pool is not None:
+            gathered = self.all_gather(self.pool.state())
+            alone = self.trainer.world_size == 1
+            checkpoint["example_pools"] = [
+                {key: (value if alone else value[rank]).cpu() for key, value in gathered.items()}
+                for rank in range(self.trainer.world_size)
+            ]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.pool is None:
+            return
+        pools = checkpoint.get("example_pools", [])
+        if len(pools) != self.trainer.world_size:
+            raise UserError(
+                f"the checkpoint is of {len(pools)} processes, this run has {self.trainer.world_size}; "
+                "resume with as many"
+            )
+        self.pool.load(pools[self.global_rank])

@@ -3,8 +3,7 @@ import pytest
 import torch
 from cascade_zero123.errors import UserError
 from cascade_zero123.seeding import draw_generator
-from cascade_zero123.training.batches import RefinerViews, RenderedViewsConfig, TrainingViews
-from cascade_zero123.training.prompt_bank import PromptBank
+from cascade_zero123.training.batches import RenderedViewsConfig, TrainingViews
 from cascade_zero123.training.rendered_views import PackedViews, augment, draw_views, extent
 from cascade_zero123.zero123.white import on_white
 
@@ -80,19 +79,18 @@ def test_processes_draw_different_objects_but_the_same_number_of_views(packed):
         assert not torch.equal(first["images"], second["images"])
 
 
-def test_the_coarse_target_stands_at_the_targets_own_pose(packed, tmp_path):
-    bank = tmp_path / "bank"
-    bank.mkdir()
-    np.save(bank / "prompts.npy", np.full((4, 3, 16, 16, 3), 100, np.uint8))
-    np.save(bank / "coarse.npy", np.full((4, 2, 16, 16, 3), 200, np.uint8))
-    np.save(bank / "coarse_views.npy", np.tile([4, 6], (4, 1)))
-    cfg = RenderedViewsConfig(batch_size=4, context_dropout=0.0, zoom_range=(1.0, 1.0))
-    batch = next(iter(RefinerViews(packed, PromptBank(str(bank)), cfg, rank=0, first_step=0)))
-    assert batch["images"].shape == (4, 6, 3, 16, 16)
-    assert torch.allclose(batch["images"][:, 2:5], torch.tensor(100 / 255)), "prompts come from the bank"
-    assert torch.allclose(batch["images"][:, 5], torch.tensor(200 / 255)), "the coarse target comes last"
-    assert torch.equal(batch["azimuth_deg"][:, 5], batch["azimuth_deg"][:, 1])
-    assert torch.equal(batch["elevation_deg"][:, 5], batch["elevation_deg"][:, 1])
+def test_the_target_is_among_the_context_of_the_wanted_share_of_rows(packed):
+    cfg = RenderedViewsConfig(batch_size=1000, max_context=2, target_shown_probability=0.3)
+    drawn = TrainingViews(packed, cfg, rank=0, first_step=0).draw(draw_generator(0, "test", 0), context=[0, 1])
+    shown = (drawn["images"][:, 2] == drawn["images"][:, 1]).flatten(1).all(1)
+    assert abs(shown.float().mean().item() - 0.3) < 0.05
+    assert torch.equal(drawn["azimuth_deg"][shown, 2], drawn["azimuth_deg"][shown, 1])
+
+
+def test_examples_are_a_source_and_different_targets(packed):
+    drawn = TrainingViews(packed, RenderedViewsConfig(), rank=0, first_step=0).examples(50, targets=3, step=7)
+    assert drawn["images"].shape[:2] == (50, 4)
+    assert all(len(set(row)) == 4 for row in drawn["images"][:, :, 0, 8, 8].tolist())
 
 
 def test_a_folder_without_views_is_refused_by_name(tmp_path):

@@ -1,0 +1,154 @@
+"""What Base imagines for the Refiner's training: self-prompted views and coarse targets (Sec. 3.3-3.4), kept in a pool.
+
+Sampling all prompts of a batch costs many times the training step itself. So examples (a source, some of its targets,
+and what Base sampled for them) stay in a pool from which the batches are drawn; in `refresh_steps` steps all of it is
+sampled anew, oldest first, by the Base of that moment, which Eq. 13 moves. A pool of one batch that is refreshed in
+every step is the paper's way: everything on the fly.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from ..cascade.prompt_views import NEARBY_DEG, angle_pairs, eight_bit
+from ..errors import UserError
+from ..zero123.model import Zero123
+from ..zero123.pose import Pose, pose_token
+from ..zero123.sampler import sample_ddim
+
+AT_ONCE = 8  # examples sampled together, so that small refreshes are not many small batches
+RANDOM_ELEVATION_DEG = (-10.0, 60.0)
+POSE_KEYS = ("elevation_deg", "azimuth_deg", "distance")
+
+Batch = dict[str, Tensor]  # images [b view 3 h w] in [0, 1] and POSE_KEYS [b view]
+
+
+@dataclass
+class PromptsConfig:
+    """The block `system.prompts`."""
+
+    views_deg: list = field(default_factory=lambda: [list(offset) for offset in NEARBY_DEG])
+    random_views: int = 0  # this many at random poses instead
+    coarse_target: bool = True
+    steps: int = 25  # of DDIM
+    scale: float = 3.0  # of classifier-free guidance
+    dropout: float = 0.3  # of each prompt view and of the coarse target, for a whole batch
+    targets: int = 2  # of each example
+    pool: int = 256  # examples, on each process
+    refresh_steps: int = 512  # in which all of them are sampled anew
+
+    def checked(self) -> "PromptsConfig":
+        """Raises UserError for what cannot be."""
+        angle_pairs("system.prompts.views_deg", self.views_deg)
+        for key, least in (("steps", 1), ("targets", 1), ("pool", 1), ("refresh_steps", 1)):
+            if getattr(self, key) < least:
+                raise UserError(f"system.prompts.{key}: {getattr(self, key)}; expected {least} or more")
+        return self
+
+    @property
+    def view_count(self) -> int:
+        return self.random_views or len(self.views_deg)
+
+    def draw_kept(self, generator: torch.Generator) -> list[int]:
+        """Which of the prompt views (0..) and the coarse target (last) a batch shows."""
+        slots = self.view_count + self.coarse_target
+        return (torch.rand(slots, generator=generator) >= self.dropout).nonzero().flatten().tolist()
+
+
+class ExamplePool:
+    """Columns of an example: source, targets, prompt views, a coarse target for each target."""
+
+    def __init__(self, cfg: PromptsConfig) -> None:
+        self.cfg = cfg
+        self.images: UInt8[Tensor, "example view 3 h w"] = torch.empty(0, dtype=torch.uint8)
+        self.poses: Float[Tensor, "3 example view"] = torch.empty(0)
+        self.oldest = 0
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def due(self, step: int, batch_size: int) -> int:
+        """How many examples to sample anew in this step; a batch at a time until the pool is full."""
+        if len(self) < self.cfg.pool:
+            return min(batch_size, self.cfg.pool - len(self))
+        at_once = min(AT_ONCE, self.cfg.pool)
+        before, after = (s * self.cfg.pool // (self.cfg.refresh_steps * at_once) for s in (step, step + 1))
+        return min((after - before) * at_once, self.cfg.pool)
+
+    def put(self, examples: Batch) -> None:
+        """Appends while there is room, then replaces the oldest."""
+        images = eight_bit(examples["images"])
+        poses = torch.stack([examples[key] for key in POSE_KEYS])
+        if len(self) < self.cfg.pool:
+            self.images = torch.cat([self.images, images]) if len(self) else images
+            self.poses = torch.cat([self.poses, poses], dim=1) if self.poses.numel() else poses
+            return
+        places = (self.oldest + torch.arange(len(images))) % self.cfg.pool
+        self.images[places], self.poses[:, places] = images, poses
+        self.oldest = (self.oldest + len(images)) % self.cfg.pool
+
+    def draw(self, count: int, kept: list[int], generator: torch.Generator) -> Batch:
+        """A training batch: source, target, then the `kept` prompt views and (last) the coarse target."""
+        examples = torch.randint(len(self), (count,), generator=generator)
+        target = torch.randint(self.cfg.targets, (count,), generator=generator)
+        columns = [torch.zeros_like(target), 1 + target]
+        first_prompt, first_coarse = 1 + self.cfg.targets, 1 + self.cfg.targets + self.cfg.view_count
+        for slot in kept:
+            is_prompt = slot < self.cfg.view_count
+            columns.append(torch.full_like(target, first_prompt + slot) if is_prompt else first_coarse + target)
+        rows, chosen = examples[:, None], torch.stack(columns, dim=1)
+        poses = dict(zip(POSE_KEYS, self.poses[:, rows, chosen], strict=True))
+        return {"images": self.images[rows, chosen].float() / 255.0, **poses}
+
+    def state(self) -> dict[str, Tensor]:
+        return {"images": self.images, "poses": self.poses, "oldest": torch.tensor(self.oldest)}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        self.images, self.poses, self.oldest = state["images"], state["poses"], int(state["oldest"])
+
+
+@torch.no_grad()
+def with_prompts(base: Zero123, examples: Batch, cfg: PromptsConfig, generator: torch.Generator) -> Batch:
+    """Adds Base's prompt views (Eq. 6-7) and coarse targets to the columns source, targets; all from the source."""
+    device = next(base.parameters()).device
+    source = examples["images"][:, 0].to(device)
+    source_pose = Pose(*(examples[key][:, :1] for key in POSE_KEYS))
+    wanted = prompt_poses(source_pose, cfg, generator)
+    if cfg.coarse_target:
+        targets = Pose(*(examples[key][:, 1:] for key in POSE_KEYS))
+        wanted = Pose(*(torch.cat(pair, dim=1) for pair in zip(wanted, targets, strict=True)))
+    views = wanted.azimuth_deg.shape[1]
+    tokens = pose_token(
+        Pose(*(value.flatten() for value in wanted)),
+        Pose(*(value.expand(-1, views).flatten() for value in source_pose)),
+        base.settings.pose_token,
+    ).to(device)
+    context = base.context(
+        base.image_embedding(source).repeat_interleave(views, dim=0),
+        tokens[:, None],
+        base.source_latents(source).repeat_interleave(views, dim=0),
+    )
+    noise = torch.randn((len(tokens), *base.latent_shape), generator=generator).to(device)
+    sampled = base.decode(sample_ddim(base, context, noise, cfg.steps, cfg.scale)).unflatten(0, (len(source), views))
+    images = torch.cat([examples["images"], sampled.cpu()], dim=1)
+    poses = zip(POSE_KEYS, wanted, strict=True)
+    return {"images": images, **{key: torch.cat([examples[key], value], dim=1) for key, value in poses}}
+
+
+def prompt_poses(source: Pose, cfg: PromptsConfig, generator: torch.Generator) -> Pose:
+    """Where Base is asked to look from: values [b prompt], from sources [b 1]."""
+    rows = len(source.azimuth_deg)
+    if cfg.random_views:
+        azimuth, elevation = torch.rand(2, rows, cfg.random_views, generator=generator)
+        low, high = RANDOM_ELEVATION_DEG
+        return Pose(
+            low + (high - low) * elevation,
+            source.azimuth_deg + 360.0 * azimuth,
+            source.distance.expand(-1, cfg.random_views),
+        )
+    azimuth, elevation = torch.tensor(angle_pairs("system.prompts.views_deg", cfg.views_deg)).reshape(-1, 2).T
+    distance = source.distance.expand(-1, len(azimuth))
+    return Pose(source.elevation_deg + elevation, source.azimuth_deg + azimuth, distance)

@@ -1,0 +1,101 @@
+"""Whole trainings through launch.py: both kinds, resumed, with several processes, accumulated."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from cascade_zero123.zero123.weights import load_zero123
+from tiny_training import ROOT, config, launch, losses
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Refiner training of eight steps in one go."""
+    folder = tmp_path_factory.mktemp("whole")
+    finished = launch(config(folder, "train-refiner", 8))
+    assert finished.returncode == 0, finished.stderr
+    return folder / "outputs/train-refiner/tiny"
+
+
+def test_a_refiner_run_leaves_both_models_and_base_has_moved(whole):
+    weights = whole / "save/weights/it8"
+    base, refiner = load_zero123(str(weights / "base")), load_zero123(str(weights / "refiner"))
+    start = load_zero123(str(whole.parents[2] / "init"))
+    moved = [(a.unet.conv_in.weight - start.unet.conv_in.weight).abs().max() for a in (base, refiner)]
+    assert 0 < moved[0] < moved[1], "Base follows the Refiner (Eq. 13)"
+    assert base.settings.patch_tokens and refiner.settings.patch_tokens
+
+
+def test_resumed_it_goes_on_to_the_same_losses_and_weights(whole, tmp_path):
+    first = launch(config(tmp_path, "train-refiner", 5))
+    assert first.returncode == 0, first.stderr
+    trial = tmp_path / "outputs/train-refiner/tiny"
+    second = launch(config(tmp_path, "train-refiner", 8), f"resume={trial}")
+    assert second.returncode == 0, second.stderr
+    assert losses(trial) == losses(whole)
+    for part in ("base", "refiner"):
+        pair = [load_zero123(str(run / f"save/weights/it8/{part}")).unet for run in (trial, whole)]
+        for own, expected in zip(*(model.parameters() for model in pair), strict=True):
+            assert torch.equal(own, expected)
+
+
+def test_two_processes_train_are_stopped_together_and_go_on(tmp_path):
+    """Ctrl-C reaches one of them first; both finish the step, one checkpoint is written, and nobody waits forever."""
+    file = config(tmp_path, "train-refiner", 400, trainer__devices=2, trainer__strategy="ddp")
+    command = [sys.executable, "launch.py", "--config", str(file), "--train", "--gpu", "-1"]
+    running = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True
+    )
+    trial = tmp_path / "outputs/train-refiner/tiny"
+    _wait_for(trial / "ckpts/last.ckpt", running)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=120)
+    assert running.returncode == 130, errors
+    step = torch.load(trial / "ckpts/last.ckpt", weights_only=True)["global_step"]
+    assert 0 < step < 400
+    two = {"trainer__devices": 2, "trainer__strategy": "ddp"}
+    resumed = launch(config(tmp_path, "train-refiner", step + 2, **two), f"resume={trial}")
+    assert resumed.returncode == 0, resumed.stderr
+    assert (trial / f"save/weights/it{step + 2}/refiner").is_dir()
+    assert [path.name for path in trial.parent.iterdir()] == ["tiny"], "each process made a folder"
+    alone = launch(config(tmp_path, "train-refiner", step + 4), f"resume={trial}")
+    assert alone.returncode == 2
+    assert "is of 2 processes, this run has 1" in alone.stderr.strip().splitlines()[-1]
+
+
+def test_base_from_nothing_fits_autoencoder_and_image_encoder_and_accumulates(tmp_path):
+    changes = {"system__init_weights": "", "system__encoder_steps": 2, "trainer__accumulate_grad_batches": 2}
+    file = config(tmp_path, "train-base", 3, **changes)
+    tiny = {
+        "unet.sample_size": 4,
+        "unet.in_channels": 24,
+        "unet.out_channels": 12,
+        "unet.block_out_channels": "[8,8]",
+        "unet.norm_num_groups": 4,
+        "vae.patch_size": 4,
+        "vae.latent_channels": 12,
+        "image_encoder.image_size": 16,
+        "image_encoder.patch_size": 8,
+        "settings.image_size": 16,
+    }
+    finished = launch(file, *(f"system.architecture.{key}={value}" for key, value in tiny.items()))
+    assert finished.returncode == 0, finished.stderr
+    trial = tmp_path / "outputs/train-base/tiny"
+    model = load_zero123(str(trial / "save/weights/it3/base"))
+    assert model.settings.patch_tokens and model.vae.mean.abs().max() > 0
+    assert len(losses(trial)) == 3, "one loss a step of the optimiser"
+
+
+def _wait_for(file: Path, running: subprocess.Popen) -> None:
+    for _ in range(600):
+        if file.exists():
+            return
+        assert running.poll() is None, running.stderr.read()
+        time.sleep(0.2)
+    running.kill()
+    raise AssertionError(f"{file} never came")

@@ -1,0 +1,47 @@
+import pytest
+from script_loading import load_script
+from tiny_training import ROOT, config
+
+ablations = load_script("train_ablations")
+
+
+@pytest.mark.parametrize("row", ablations.ROWS)
+def test_every_row_is_a_config_that_loads(row, tmp_path):
+    from threestudio.utils.config import load_config
+
+    command = ablations.command(row, tmp_path / "base", tmp_path, ["trainer.max_steps=7"])
+    cfg = load_config(str(ROOT / command[3]), cli_args=[key for key in command[4:] if "=" in key], n_gpus=1)
+    assert cfg.trainer.max_steps == 7
+    assert cfg.trial_dir == str(tmp_path / "runs" / row)
+    assert bool(cfg.system.get("refiner")) == (row != "longer-base")
+
+
+def test_the_control_is_trained_on_for_as_many_steps_at_the_same_rate(tmp_path):
+    from threestudio.utils.config import load_config
+
+    def loaded(row):
+        command = ablations.command(row, tmp_path, tmp_path, [])
+        return load_config(str(ROOT / command[3]), cli_args=[key for key in command[4:] if "=" in key], n_gpus=1)
+
+    control, refiner = loaded("longer-base"), loaded("nearby")
+    assert control.trainer.max_steps == refiner.trainer.max_steps
+    for key in ("learning_rate", "warmup_steps", "constant_steps", "decay_steps", "init_weights", "seed"):
+        assert control.system[key] == refiner.system[key]
+    assert control.system.encoder_steps == 0
+
+
+def test_a_row_is_trained_once_and_leaves_both_models(tmp_path, monkeypatch, capfd):
+    tiny = config(tmp_path, "train-refiner", 2)
+    monkeypatch.setitem(ablations.ROWS, "nearby", (str(tiny), []))
+    options = ablations.argparse.Namespace(base=tmp_path / "init", out=tmp_path / "out", only=["nearby"])
+    ablations.main(options, ["system.prompts.steps=1"])
+    assert {path.name for path in (tmp_path / "out/nearby").iterdir()} == {"base", "refiner"}
+    monkeypatch.setattr(ablations.subprocess, "run", lambda *args, **kwargs: pytest.fail("trained again"))
+    ablations.main(options, [])
+    assert "nearby: done" in capfd.readouterr().out
+
+
+def test_a_base_that_is_none_is_refused(tmp_path):
+    options = ablations.argparse.Namespace(base=tmp_path, out=tmp_path / "out", only=None)
+    with pytest.raises(ablations.UserError, match="no unet/ in it"):
+        ablations.main(options, [])
