@@ -1,6 +1,7 @@
-"""Measures novel views against the truth.
+"""Measures novel views against the truth, and against each other.
 
-    python scripts/evaluate.py novel-views WEIGHTS PACKED_VIEWS [--objects 100] [--out table.md]
+    python scripts/evaluate.py novel-views PACKED_VIEWS --model NAME=WEIGHTS [--objects 200] [--out DIR]
+    python scripts/evaluate.py consistency PACKED_VIEWS --model NAME=WEIGHTS [--objects 20] [--out DIR]
     python scripts/evaluate.py table1 VIEWS --weights WEIGHTS [--objects 200] [--out table1]
 
 WEIGHTS is a folder with base/ and refiner/, or the weights of one Zero-1-to-3.
@@ -10,7 +11,7 @@ import argparse
 import sys
 
 from cascade_zero123.errors import UserError
-from evaluation import novel_views, table1
+from evaluation import consistency, novel_views, table1
 
 from threestudio.utils.console import one_line
 
@@ -18,7 +19,7 @@ from threestudio.utils.console import one_line
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    for name, module in (("novel-views", novel_views), ("table1", table1)):
+    for name, module in (("novel-views", novel_views), ("consistency", consistency), ("table1", table1)):
         command = commands.add_parser(
             name, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
         )

@@ -18,12 +18,10 @@ from ..errors import UserError
 from ..zero123.model import Zero123
 from ..zero123.pose import Pose, pose_token
 from ..zero123.sampler import sample_ddim
+from .conditions import POSE_KEYS, Batch
 
 AT_ONCE = 8  # examples sampled together, so that small refreshes are not many small batches
 RANDOM_ELEVATION_DEG = (-10.0, 60.0)
-POSE_KEYS = ("elevation_deg", "azimuth_deg", "distance")
-
-Batch = dict[str, Tensor]  # images [b view 3 h w] in [0, 1] and POSE_KEYS [b view]
 
 
 @dataclass

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from omegaconf import OmegaConf
+from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 import threestudio
@@ -22,33 +23,21 @@ from threestudio.systems.base import BaseSystem
 from threestudio.utils.config import parse_structured
 
 from ..errors import UserError
-from ..metrics.psnr import psnr
 from ..novel_view import console_bars
 from ..seeding import draw_generator
 from ..zero123.architecture import Architecture, build_model
-from ..zero123.model import Context, Zero123
+from ..zero123.model import Zero123
 from ..zero123.patch_autoencoder import PatchAutoencoder
-from ..zero123.pose import Pose, pose_token
-from ..zero123.sampler import noise_like_latents, predict_in_one_step
 from ..zero123.weights import load_zero123, save_zero123
+from .conditions import context_of, drop_conditions
 from .ema import update_ema, warmed_up_decay
 from .encoder_fit import fit_image_encoder
-from .objective import draw_condition_dropout, draw_timesteps, prediction_target
+from .objective import draw_timesteps, prediction_target
 from .prompts import ExamplePool, PromptsConfig, with_prompts
+from .throughput import Throughput
+from .validation import grid, scores, validation_views
 
 AUTOENCODER_IMAGES = 2000
-
-
-def view_pose(batch: dict[str, Tensor], columns: slice) -> Pose:
-    """The poses of some of a batch's views, flattened."""
-    return Pose(*(batch[key][:, columns].flatten() for key in ("elevation_deg", "azimuth_deg", "distance")))
-
-
-def view_tokens(batch: dict[str, Tensor], columns: slice, kind: str) -> Float[Tensor, "b view 4"]:
-    """Pose tokens from the given views to the target view (column 1); `kind` as in `pose_token`."""
-    rows, count = batch["azimuth_deg"][:, columns].shape
-    target = Pose(*(value.repeat_interleave(count) for value in view_pose(batch, slice(1, 2))))
-    return pose_token(target, view_pose(batch, columns), kind).unflatten(0, (rows, count))
 
 
 @threestudio.register("zero123-training-system")
@@ -85,6 +74,7 @@ class Zero123Training(BaseSystem):
         self.model.image_encoder.requires_grad_(self.cfg.train_image_encoder)
         self.base = copy.deepcopy(self.model).requires_grad_(False).eval()
         self.noise_schedule = self.model.scheduler()
+        self.throughput = Throughput()
         if self.cfg.gradient_checkpointing:
             self.model.unet.enable_gradient_checkpointing()
         prompts: Any = OmegaConf.to_object(parse_structured(PromptsConfig, self.cfg.prompts))
@@ -132,20 +122,8 @@ class Zero123Training(BaseSystem):
         progress = min(1.0, max(0.0, (step - self.cfg.constant_steps) / falling))
         return warmup * (1.0 + (self.cfg.final_lr_factor - 1.0) * progress)
 
-    def context(self, batch: dict[str, Tensor]) -> Context:
-        """Source (column 0) and context views (columns 2 and on) with their poses to the target (column 1)."""
-        images = torch.cat([batch["images"][:, :1], batch["images"][:, 2:]], dim=1)
-        shown = (slice(0, 1), slice(2, None))
-        poses = torch.cat([view_tokens(batch, columns, self.model.settings.pose_token) for columns in shown], dim=1)
-        embeddings = self.model.image_embedding(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-        return self.model.context(embeddings.flatten(1, 2), poses, self.model.source_latents(images[:, 0]))
-
-    def drop_conditions(self, context: Context, generator: torch.Generator) -> Context:
-        no_tokens, no_latents = draw_condition_dropout(len(context.tokens), self.cfg.condition_dropout, generator)
-        keep_tokens = (~no_tokens).float().to(context.tokens.device)[:, None, None]
-        keep_latents = (~no_latents).float().to(context.tokens.device)[:, None, None, None]
-        vector = None if context.vector is None else context.vector * keep_tokens[:, 0]
-        return Context(context.tokens * keep_tokens, context.concat * keep_latents, vector)
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        self.throughput.begin()
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Eq. 12 on a target and its context: true views where the batch has some, else (a Refiner's) Base's."""
@@ -187,7 +165,7 @@ class Zero123Training(BaseSystem):
             generator,
         ).to(latents.device)
         noise = torch.randn(latents.shape, generator=generator).to(latents.device)
-        context = self.drop_conditions(self.context(batch), generator)
+        context = drop_conditions(context_of(self.model, batch), self.cfg.condition_dropout, generator)
         noisy = self.noise_schedule.add_noise(latents, noise, timesteps)
         predicted = self.model.predict(noisy, timesteps, context)
         target = prediction_target(self.noise_schedule, latents, noise, timesteps)
@@ -195,31 +173,33 @@ class Zero123Training(BaseSystem):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Eq. 13, after each step of the optimiser."""
-        if (batch_idx + 1) % self.trainer.accumulate_grad_batches:
+        self.throughput.end()
+        accumulated = self.trainer.accumulate_grad_batches
+        samples = len(batch["images"]) * self.trainer.world_size
+        self.log("train/samples_per_second", samples * self.throughput.batches_per_second)
+        left = (self.trainer.max_steps - self.global_step) * accumulated
+        announcement = self.throughput.announcement(left)
+        if announcement is not None:
+            threestudio.info(announcement)
+        if (batch_idx + 1) % accumulated:
             return
         update_ema(self.base, self.model, warmed_up_decay(self.cfg.ema_decay, self.global_step))
 
-    @torch.no_grad()
-    def one_step_psnr(self, batch: dict[str, Tensor]) -> Float[Tensor, "b"]:
-        """PSNR of Base's x0 prediction from pure noise: the mean view that it expects, in dB."""
-        model, self.model = self.model, self.base
-        try:
-            context = self.context(batch)
-        finally:
-            self.model = model
-        noise = noise_like_latents(self.base, len(context.concat), seed=0, device=self.device)
-        predicted = predict_in_one_step(self.base, context, noise)
-        return psnr(self.base.decode(predicted), batch["images"][:, 1])
-
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Without context, with true nearby views (the oracle), with the target itself, and copying the source."""
-        alone = {key: value[:, :2] for key, value in batch.items()}
-        shown = {key: value[:, [0, 1, 1]] for key, value in batch.items()}
-        copied = psnr(batch["images"][:, 0], batch["images"][:, 1])
-        self.log("val/psnr", self.one_step_psnr(alone).mean(), sync_dist=True)
-        self.log("val/psnr_true_context", self.one_step_psnr(batch).mean(), sync_dist=True)
-        self.log("val/psnr_target_shown", self.one_step_psnr(shown).mean(), sync_dist=True)
-        self.log("val/psnr_copied_source", copied.mean(), sync_dist=True)
+        """Of Base: see `validation_views`. `val/psnr` is that without context, for checkpoints to be chosen by."""
+        views = validation_views(self.base, batch)
+        for name, score in scores(views, batch).items():
+            self.log("val/psnr" if name == "source_alone" else f"val/psnr_{name}", score, sync_dist=True)
+        if batch_idx == 0 and self.global_rank == 0:
+            self.show(grid(views, batch))
+
+    def show(self, picture: Float[Tensor, "3 H W"]) -> None:
+        """In the save folder and in TensorBoard."""
+        if self._save_dir is not None:
+            self.save_rgb_image(f"it{self.global_step}-val.png", picture, data_format="CHW", data_range=(0, 1))
+        for logger in self.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("val/novel_views", picture, self.global_step)
 
     def on_validation_epoch_end(self) -> None:
         metrics = {name: f"{float(v):.2f}" for name, v in self.trainer.callback_metrics.items() if "psnr" in name}

@@ -2,7 +2,8 @@ import pytest
 import torch
 from cascade_zero123.errors import UserError
 from cascade_zero123.seeding import draw_generator
-from cascade_zero123.training.prompts import POSE_KEYS, ExamplePool, PromptsConfig, prompt_poses, with_prompts
+from cascade_zero123.training.conditions import POSE_KEYS
+from cascade_zero123.training.prompts import ExamplePool, PromptsConfig, prompt_poses, with_prompts
 from cascade_zero123.zero123.pose import Pose, pose_token
 from tiny_zero123 import SIZE, tiny_model
 

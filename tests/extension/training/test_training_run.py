@@ -99,3 +99,16 @@ def _wait_for(file: Path, running: subprocess.Popen) -> None:
         time.sleep(0.2)
     running.kill()
     raise AssertionError(f"{file} never came")
+
+
+def test_what_is_looked_at_while_training_is_written(whole):
+    from PIL import Image
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with Image.open(whole / "save/it8-val.png") as picture:
+        assert picture.size == (5 * 16, 2 * 16), "two objects: target, source, alone, true views, target shown"
+    events = EventAccumulator(str(next(whole.glob("tb_logs/version_*")))).Reload()
+    assert "val/novel_views" in events.Tags()["images"]
+    assert {"train/loss", "train/samples_per_second", "val/psnr", "val/psnr_true_context"} <= set(
+        events.Tags()["scalars"]
+    )

@@ -1,0 +1,116 @@
+"""Held-out objects in batches: source, true nearby views and one target of each, and the noise of its samples.
+
+Source is view 0; the target is drawn among the views that are neither it nor nearby. Every draw depends on (seed,
+object) and what it is for, never on the batch, so that all rows of all models are paired. Images are in [0, 1] on
+white; a `Pose` of several views an object is flattened, object by object.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from cascade_zero123.cascade.cache import weights_fingerprint
+from cascade_zero123.cascade.prompt_views import NEARBY_DEG
+from cascade_zero123.errors import UserError
+from cascade_zero123.seeding import draw_generator
+from cascade_zero123.training.rendered_views import NEARBY_VIEWS, PackedViews
+from cascade_zero123.zero123.model import Zero123
+from cascade_zero123.zero123.pose import Pose
+from cascade_zero123.zero123.white import on_white
+from jaxtyping import Float
+from torch import Tensor
+
+RANDOM_ELEVATIONS_DEG = (-10.0, 60.0)  # of random prompt views: those of the training views
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`numbers` are the objects' places in the data set, `targets` the columns of their target views."""
+
+    numbers: list[int]
+    targets: list[int]
+    source: Float[Tensor, "b 3 h w"]
+    source_pose: Pose
+    nearby: Float[Tensor, "b near 3 h w"]
+    target_pose: Pose
+    truth: Float[Tensor, "b 3 h w"]
+    seed: int
+
+    def noise(self, model: Zero123, purpose: str, views: int = 1) -> Float[Tensor, "b*views c h w"]:
+        """Drawn on the CPU, so that every device starts from the same."""
+        shape = (views, *model.latent_shape)
+        draws = [torch.randn(shape, generator=draw_generator(self.seed, purpose, number)) for number in self.numbers]
+        return torch.cat(draws).to(self.source.device)
+
+
+class HeldOut:
+    """Packed views in the cascade layout."""
+
+    def __init__(self, folder: Path, seed: int, device: str = "cpu") -> None:
+        self.folder, self.seed, self.device = folder, seed, device
+        self.views = PackedViews(str(folder))
+        if self.views.view_count <= 1 + len(NEARBY_VIEWS):
+            raise UserError(
+                f"{folder}: {self.views.view_count} views an object; a target beside the source and the "
+                f"{len(NEARBY_VIEWS)} nearby ones is needed (scripts/render_views.py --views 12)"
+            )
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    @property
+    def size(self) -> int:
+        """Pixels of a side."""
+        return self.views.images.shape[2]
+
+    def fingerprint(self) -> str:
+        return weights_fingerprint([self.folder / "images.npy", self.folder / "cameras.npy"])
+
+    def batches(self, numbers: Sequence[int], at_once: int) -> Iterator[Batch]:
+        for first in range(0, len(numbers), at_once):
+            yield self.batch(list(numbers[first : first + at_once]))
+
+    def batch(self, numbers: list[int]) -> Batch:
+        targets = [self.target(number) for number in numbers]
+        columns = torch.tensor([[0, *NEARBY_VIEWS, target] for target in targets])
+        objects = torch.tensor(numbers)
+        images = on_white(self.views.rgba(objects, columns)).to(self.device)
+        source_pose, target_pose = (self._pose(objects, columns[:, place]) for place in (0, -1))
+        return Batch(
+            numbers, targets, images[:, 0], source_pose, images[:, 1:-1], target_pose, images[:, -1], self.seed
+        )
+
+    def target(self, number: int) -> int:
+        first = 1 + len(NEARBY_VIEWS)
+        generator = draw_generator(self.seed, "target", number)
+        return first + int(torch.randint(self.views.view_count - first, (), generator=generator))
+
+    def _pose(self, objects: Tensor, column: Tensor) -> Pose:
+        return Pose(*(value.to(self.device) for value in self.views.pose(objects, column[:, None])))
+
+
+def prompt_poses(batch: Batch, offsets_deg: Sequence[tuple[float, float]] | None) -> Pose:
+    """Of the prompt views of all objects; None draws as many as the method has, over the whole upper side."""
+    source = Pose(*(value[:, None] for value in batch.source_pose))
+    if offsets_deg is None:
+        azimuth, elevation = _random_angles(batch)
+        elevation = elevation.to(source.elevation_deg)
+    else:
+        azimuth, elevation = source.azimuth_deg.new_tensor(offsets_deg).reshape(-1, 2).unbind(-1)
+        elevation = source.elevation_deg + elevation
+    if bool((elevation.abs() > 90).any()):
+        worst = float(elevation.abs().max())
+        raise UserError(f"prompt views {offsets_deg} lead to an elevation of {worst:g} deg; keep them within -90..90")
+    azimuth = source.azimuth_deg + azimuth.to(source.azimuth_deg)
+    distance = source.distance.expand_as(azimuth)
+    return Pose(*(value.flatten() for value in (elevation.expand_as(azimuth), azimuth, distance)))
+
+
+def _random_angles(batch: Batch) -> tuple[Float[Tensor, "b prompt"], Float[Tensor, "b prompt"]]:
+    """Azimuth from the source and elevation from the horizon, in degrees."""
+    draws = torch.stack(
+        [torch.rand(2, len(NEARBY_DEG), generator=draw_generator(batch.seed, "prompt poses", n)) for n in batch.numbers]
+    )
+    low, high = RANDOM_ELEVATIONS_DEG
+    return 360 * draws[:, 0] - 180, low + (high - low) * draws[:, 1]

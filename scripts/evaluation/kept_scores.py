@@ -1,0 +1,65 @@
+"""Scores of each object on disk, as they come, so that a rerun goes on where another one ended.
+
+One JSON Lines file for each set of rows that is computed together, named by a digest of all that its numbers depend on
+(weights, views, settings), which is its first line. A last line that was cut off is dropped.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cascade_zero123.errors import UserError
+
+from threestudio.utils.atomic import atomic_path
+
+RowScores = dict[str, dict[str, dict[str, float]]]  # method, kind, metric
+
+
+class KeptScores:
+    """`ingredients` are what the scores depend on beside the object; `label` starts the file's name."""
+
+    def __init__(self, folder: Path, label: str, ingredients: Mapping[str, Any]) -> None:
+        self.ingredients = json.loads(json.dumps(ingredients, sort_keys=True))
+        digest = hashlib.sha256(json.dumps(self.ingredients, sort_keys=True).encode()).hexdigest()
+        self.path = folder / f"{label}-{digest[:16]}.jsonl"
+        self.scores = self._read()
+
+    def missing(self, numbers: list[int]) -> list[int]:
+        return [number for number in numbers if number not in self.scores]
+
+    def add(self, scores: Mapping[int, RowScores]) -> None:
+        """Of some objects, by their numbers."""
+        if not self.path.exists():
+            self._rewrite()
+        with open(self.path, "a", encoding="utf-8") as file:
+            for number, rows in scores.items():
+                file.write(json.dumps({"object": number, "scores": rows}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.scores |= scores
+
+    def _read(self) -> dict[int, RowScores]:
+        if not self.path.exists():
+            return {}
+        lines = self.path.read_text(encoding="utf-8").split("\n")
+        try:
+            head, *entries = [json.loads(line) for line in lines[:-1]]
+            scores = {int(entry["object"]): entry["scores"] for entry in entries}
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{self.path}: damaged ({error}); remove it, and its scores are computed again") from error
+        if head != self.ingredients:
+            raise UserError(f"{self.path}: of other settings than its name says; remove it")
+        if lines[-1]:
+            self.scores = scores
+            self._rewrite()
+        return scores
+
+    def _rewrite(self) -> None:
+        """Whole lines alone, so that the next one does not follow half of another."""
+        kept = getattr(self, "scores", {})
+        with atomic_path(self.path) as partial:
+            lines = [self.ingredients, *({"object": number, "scores": rows} for number, rows in kept.items())]
+            partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
