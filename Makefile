@@ -1,5 +1,6 @@
 # make demo    one picture to a textured mesh, with the model that ships here
 # make test    lint and tests
+# make train-tiny    that model from nothing: objects, Base, Refiner; hours. Interrupted, it goes on when called again
 # `setup` is done by the others when it is needed; PYTHON=... picks the interpreter for it.
 
 TORCH ?= 2.13.0
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(TORCH)
 
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test lint format clean train-tiny
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -31,6 +32,21 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+VIEWS := $(BIN)/python scripts/render_views.py --layout cascade
+TRAIN := $(BIN)/python launch.py --train use_timestamp=false
+# The steps of the two configs; the weights of the last one are what the next stage takes.
+BASE := outputs/train-base/tiny
+REFINER := outputs/train-refiner/tiny
+resume = $(if $(wildcard $(1)/ckpts/last.ckpt),resume=$(1)/ckpts/last.ckpt)
+last_weights = $$(ls -d $(1)/save/weights/it* | sort -V | tail -n 1)
+
+train-tiny: $(READY)
+	$(VIEWS) --generate 6000 --split train --packed data/train
+	$(VIEWS) --generate 200 --split val --packed data/val
+	$(TRAIN) --config configs/train-base.yaml $(call resume,$(BASE))
+	$(TRAIN) --config configs/train-refiner.yaml system.init_weights=$(call last_weights,$(BASE))/base $(call resume,$(REFINER))
+	cp -R $(call last_weights,$(REFINER))/. load/cascade-zero123-tiny/
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
