@@ -1,6 +1,6 @@
 """Trains the rows of the paper's Table 3 and their control from one Base, one after the other.
 
-    python scripts/train_ablations.py BASE [--out outputs/ablations] [--only nearby longer-base ...] [key=value ...]
+    python scripts/train_ablations.py BASE [--out outputs/ablations] [--only nearby --only longer-base ...] [key=value ...]
 
 BASE is the folder of a trained Base; further key=value go to every row (say trainer.max_steps=500). A row that is done
 is left as it is, an interrupted one goes on. Each ends as OUT/<row>/base and OUT/<row>/refiner, which
@@ -98,7 +98,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base", type=Path, help="folder of a trained Base")
     parser.add_argument("--out", type=Path, default=Path("outputs/ablations"))
-    parser.add_argument("--only", nargs="+", choices=tuple(ROWS), help="these rows [all]")
+    parser.add_argument("--only", action="append", choices=tuple(ROWS), help="this row, and others so named [all]")
     options, keys = parser.parse_known_args()
     try:
         main(options, keys)
