@@ -1,6 +1,6 @@
 """Trains the rows of the paper's Table 3 and their control from one Base, one after the other.
 
-    python scripts/train_ablations.py BASE [--out outputs/ablations] [--only nearby --only longer-base ...] [key=value ...]
+    python scripts/train_ablations.py BASE [--out outputs/ablations] [--only nearby --only more] [key=value ...]
 
 BASE is the folder of a trained Base; further key=value go to every row (say trainer.max_steps=500). A row that is done
 is left as it is, an interrupted one goes on. Each ends as OUT/<row>/base and OUT/<row>/refiner, which
