@@ -12,10 +12,12 @@ median over all steps of a kind is its time. What is compared:
 """
 
 import argparse
+import logging
 import statistics
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,8 @@ def random_weights(folder: Path) -> tuple[int, int]:
 
 def main(steps: int, rounds: int, overrides: list[str]) -> None:
     load_extensions(ROOT / "custom")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         size, batch = random_weights(folder / "weights")
