@@ -30,7 +30,7 @@ from evaluation.held_out import Batch, HeldOut
 from evaluation.kept_scores import KeptScores, RowScores
 from evaluation.methods import BASE, ONE_STEP, SAMPLE, Samplings
 from evaluation.models import Model
-from evaluation.novel_views import cascade_ingredients, chosen_samplings, fitting, model_line, save_results
+from evaluation.novel_views import both, cascade_ingredients, chosen_samplings, model_line, save_results
 from evaluation.ring_field import Ring, reprojected
 from evaluation.ring_samples import Images, RingSamples, ring_methods, ring_poses
 from evaluation.true_ring import TrueRings
@@ -116,9 +116,7 @@ def model_part(model: Model, samplings: Samplings, views: HeldOut, device: str) 
     ingredients = cascade_ingredients(model, samplings)
 
     def load() -> RingsOf:
-        pipeline = model.load(device)
-        base, refiner = (fitting(one, model, views) for one in (pipeline.base, pipeline.refiner))
-        return RingSamples(base, refiner, samplings, model.offsets_deg, model.coarse_target)
+        return RingSamples(*both(model, views, device), samplings, model.offsets_deg, model.coarse_target)
 
     return Part(model.name, "rings", ingredients, methods, 2 * len(methods), load)
 

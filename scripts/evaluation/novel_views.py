@@ -127,13 +127,17 @@ def refiner_part(model: Model, samplings: Samplings, views: HeldOut, device: str
     ingredients = cascade_ingredients(model, samplings)
 
     def load() -> RowsOf:
-        pipeline = model.load(device)
-        base, refiner = (fitting(one, model, views) for one in (pipeline.base, pipeline.refiner))
-        return RefinerRows(base, refiner, samplings, model.offsets_deg, model.coarse_target)
+        return RefinerRows(*both(model, views, device), samplings, model.offsets_deg, model.coarse_target)
 
     prompts = len(NEARBY_DEG if model.offsets_deg is None else model.offsets_deg)
     cost = RefinerRows.passes(samplings, prompts, len(methods))
     return Part(model.name, "refiner", ingredients, {name: name for name in methods}, cost, load)
+
+
+def both(model: Model, views: HeldOut, device: str) -> tuple[Zero123, Zero123]:
+    """Base and Refiner, loaded and found to fit the views."""
+    pipeline = model.load(device)
+    return fitting(pipeline.base, model, views), fitting(pipeline.refiner, model, views)
 
 
 def cascade_ingredients(model: Model, samplings: Samplings) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 import threestudio
 from threestudio.utils.config import parse_structured
 
+from ..errors import UserError
 from ..seeding import draw_generator
 from ..zero123.pose import Pose
 from ..zero123.white import on_white
@@ -22,6 +23,10 @@ class ValidationViews(Dataset):
     """One batch of each object's: view 0 to a fixed other view, with the nearby views as context (else, others)."""
 
     def __init__(self, views: RenderedViews, count: int, batch_size: int) -> None:
+        if views.view_count < 2 + len(NEARBY_VIEWS):
+            raise UserError(
+                f"data.val_folder: {views.view_count} views an object; validation needs {2 + len(NEARBY_VIEWS)} or more"
+            )
         self.views, self.batch_size = views, batch_size
         self.count = min(count, len(views))
 

@@ -4,6 +4,7 @@ import torch
 from cascade_zero123.errors import UserError
 from cascade_zero123.seeding import draw_generator
 from cascade_zero123.training.batches import RenderedViewsConfig, TrainingViews
+from cascade_zero123.training.datamodule import ValidationViews
 from cascade_zero123.training.rendered_views import PackedViews, augment, draw_views, extent
 from cascade_zero123.zero123.white import on_white
 
@@ -106,3 +107,9 @@ def test_views_half_rendered_or_of_another_layout_are_refused(packed, tmp_path):
     (tmp_path / "done.npy").touch()
     with pytest.raises(UserError, match="not all of it is rendered"):
         PackedViews(str(tmp_path))
+
+
+def test_objects_with_too_few_views_are_refused_for_validation(packed):
+    packed.images = packed.images[:, :4]
+    with pytest.raises(UserError, match="4 views an object; validation needs 5 or more"):
+        ValidationViews(packed, 4, 4)
