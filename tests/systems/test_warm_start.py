@@ -1,7 +1,7 @@
 import torch
 
 from threestudio import cameras
-from threestudio.systems.warm_start import WarmStartViews, opacity_from_white, ring_cameras, whitish_share
+from threestudio.systems.warm_start import WarmStartViews, ring_cameras, whitish_share
 
 
 class FlatGuidance:
@@ -36,7 +36,7 @@ def test_views_that_do_not_divide_are_all_used():
 
 
 def test_a_batch_depends_on_the_step_alone_and_pairs_images_with_their_cameras():
-    views = WarmStartViews.predict(FlatGuidance(), reference(), 6, [0.0, 30.0])
+    views = WarmStartViews.predict(FlatGuidance(), reference((1.0, 1.0, 1.0)), 6, [0.0, 30.0])
     one, again, other = views.batch(3, 4, 8, 8), views.batch(3, 4, 8, 8), views.batch(4, 4, 8, 8)
     torch.testing.assert_close(one["rgb"], again["rgb"])
     assert not torch.equal(one["rgb"], other["rgb"])
@@ -51,12 +51,21 @@ def test_a_batch_comes_at_the_size_asked_for():
     assert batch["rgb"].shape == batch["rays_d"].shape == (2, 16, 16, 3)
 
 
-def test_white_is_empty_and_colour_is_opaque():
-    pixels = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.1, 0.1], [0.0, 0.0, 0.0]])
-    assert opacity_from_white(pixels).flatten().tolist() == [0.0, 1.0, 1.0]
+def test_predictions_are_cut_out_of_white():
+    class BlurredGuidance:
+        def one_step_views(self, elevation, azimuth, camera_distances):
+            share = torch.linspace(0, 1, 16)[None, None, :, None].expand(len(elevation), 16, 16, 3)
+            return 1.0 - share * torch.tensor([0.1, 0.8, 0.9])
+
+    batch = WarmStartViews.predict(BlurredGuidance(), reference(), 2, [0.0]).batch(0, 2, 16, 16)
+    assert batch["opacity"].shape == (2, 16, 16, 1)
+    assert batch["opacity"][:, :, :2].max() == 0 and batch["opacity"][:, :, 12:].min() == 1
+    torch.testing.assert_close(
+        batch["rgb"][:, :, 12:], torch.tensor([0.9, 0.2, 0.1]).expand(2, 16, 4, 3), atol=0.15, rtol=0
+    )
 
 
 def test_whiteness_says_nothing_about_a_white_object():
     assert whitish_share(torch.ones(5, 3)) == 1.0
-    assert not WarmStartViews.predict(FlatGuidance(), reference((1.0, 0.99, 1.0)), 2, [0.0]).white_is_background
-    assert WarmStartViews.predict(FlatGuidance(), reference(), 2, [0.0]).white_is_background
+    assert WarmStartViews.predict(FlatGuidance(), reference((1.0, 0.99, 1.0)), 2, [0.0]).opacity is None
+    assert WarmStartViews.predict(FlatGuidance(), reference(), 2, [0.0]).opacity is not None

@@ -1,7 +1,8 @@
 """The warm start: views of the object predicted in one step, to which the field is fitted before SDS.
 
-One-step predictions are blurred, but agree with each other well enough to give SDS a shape to begin with. They are a
-function of the guidance's seed, picture and weights: a resumed run computes the same ones again.
+One-step predictions are blurred, but agree with each other well enough to give SDS a shape to begin with, once they are
+cut out of the white that they are blurred with (`matting`). They are a function of the guidance's seed, picture and
+weights: a resumed run computes the same ones again.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from threestudio import cameras
+from threestudio.systems.matting import cut_out, on_white
 from threestudio.utils.misc import get_seed, step_generator
 
-WHITE, CLEARLY_COLORED = 0.98, 0.8  # darkest channel of a pixel that is background, and of one that is the object
+WHITISH = 0.89  # darkest channel above which a pixel would pass for background
 WHITISH_SHARE = 0.1  # of the object's own pixels: above it, whiteness tells nothing
 
 
@@ -36,15 +38,15 @@ def ring_cameras(
 
 @dataclass(frozen=True)
 class WarmStartViews:
-    """Predicted images on white, and their cameras."""
+    """Predicted images on white, where the object is in them, and their cameras."""
 
-    images: Float[Tensor, "view h w 3"]
+    rgb: Float[Tensor, "view 3 h w"]
+    opacity: Float[Tensor, "view 1 h w"] | None  # None for a whitish object, which cannot be told from its background
     elevation_deg: Float[Tensor, "view"]
     azimuth_deg: Float[Tensor, "view"]
     distance: Float[Tensor, "view"]
     c2w: Float[Tensor, "view 4 4"]
     fovy: Float[Tensor, "1"]  # radians
-    white_is_background: bool
 
     @classmethod
     def predict(
@@ -54,25 +56,20 @@ class WarmStartViews:
         elevation, azimuth = ring_cameras(count, elevations_deg, float(reference["azimuth"][0]))
         elevation, azimuth = elevation.to(reference["azimuth"]), azimuth.to(reference["azimuth"])
         distance = reference["camera_distances"].expand(count)
-        return cls(
-            guidance.one_step_views(elevation, azimuth, distance),
-            elevation,
-            azimuth,
-            distance,
-            cameras.orbit(elevation, azimuth, distance),
-            reference["fovy"],
-            whitish_share(reference["rgb"][reference["mask"][..., 0]]) < WHITISH_SHARE,
-        )
+        c2w = cameras.orbit(elevation, azimuth, distance)
+        rgb, opacity = guidance.one_step_views(elevation, azimuth, distance).permute(0, 3, 1, 2), None
+        if whitish_share(reference["rgb"][reference["mask"][..., 0]]) < WHITISH_SHARE:
+            rgba = cut_out(rgb)
+            rgb, opacity = on_white(rgba), rgba[:, 3:]
+        return cls(rgb, opacity, elevation, azimuth, distance, c2w, reference["fovy"])
 
     def batch(self, step: int, views: int, height: int, width: int) -> dict[str, Any]:
-        """What the renderer takes, and the target `rgb` [view h w 3], of a few views that depend on the step alone."""
-        drawn = torch.randperm(len(self.images), generator=step_generator(get_seed(), "warm-start-views", step))[:views]
-        drawn = drawn.to(self.images.device)
+        """What the renderer takes, of a few views that depend on the step alone, and the targets `rgb` [view h w 3]
+        and `opacity` [view h w 1] or None."""
+        drawn = torch.randperm(len(self.rgb), generator=step_generator(get_seed(), "warm-start-views", step))[:views]
+        drawn = drawn.to(self.rgb.device)
         c2w = self.c2w[drawn]
         rays_o, rays_d = cameras.rays(c2w, self.fovy.expand(len(drawn)), height, width)
-        images = self.images[drawn].permute(0, 3, 1, 2)
-        if images.shape[-2:] != (height, width):
-            images = F.interpolate(images, (height, width), mode="bilinear", antialias=True)
         return {
             "rays_o": rays_o,
             "rays_d": rays_d,
@@ -81,16 +78,17 @@ class WarmStartViews:
             "c2w": c2w,
             "height": height,
             "width": width,
-            "rgb": images.permute(0, 2, 3, 1),
+            "rgb": _at_size(self.rgb[drawn], height, width),
+            "opacity": None if self.opacity is None else _at_size(self.opacity[drawn], height, width),
         }
-
-
-def opacity_from_white(rgb: Float[Tensor, "*pixel 3"]) -> Float[Tensor, "*pixel 1"]:
-    """0 for white, 1 for what is clearly not, in between for the blurred outline of a predicted view."""
-    darkest = rgb.amin(dim=-1, keepdim=True)
-    return ((WHITE - darkest) / (WHITE - CLEARLY_COLORED)).clamp(0, 1)
 
 
 def whitish_share(object_rgb: Float[Tensor, "pixel 3"]) -> float:
     """How much of the object would pass for background."""
-    return float((opacity_from_white(object_rgb) < 0.5).float().mean()) if len(object_rgb) else 1.0
+    return float((object_rgb.amin(dim=-1) > WHITISH).float().mean()) if len(object_rgb) else 1.0
+
+
+def _at_size(images: Float[Tensor, "view k h w"], height: int, width: int) -> Float[Tensor, "view {height} {width} k"]:
+    if images.shape[-2:] != (height, width):
+        images = F.interpolate(images, (height, width), mode="bilinear", antialias=True)
+    return images.permute(0, 2, 3, 1)
