@@ -90,6 +90,7 @@ class CascadeZero123Pipeline:
         num_inference_steps: int = 50,
         num_prompt_steps: int = 25,
         guidance_scale: float = 3.0,
+        prompt_guidance_scale: float | None = None,
         eta: float = 0.0,
         generator: torch.Generator | None = None,
         chunk_size: int = 8,
@@ -103,6 +104,7 @@ class CascadeZero123Pipeline:
         An image with transparency is centred as the model knows objects; one without is taken as it is, square and on
         white. `elevation_deg` is that of its camera (by default the typical one of the weights). `prompt_views` are
         offsets from the image's camera; [] with `coarse_target=False` is plain Zero-1-to-3 by the Refiner's weights.
+        The scale of the prompts is by default that of the views; the bundled Refiner was trained on one step, scale 1.
         `generator` decides all noise (None: seed 0). `callback(stage, done, total)` is told of every network step.
         """
         if output_type not in OUTPUT_TYPES:
@@ -110,6 +112,8 @@ class CascadeZero123Pipeline:
         settings = self.base.settings
         elevation = settings.cond_elevation_deg if elevation_deg is None else elevation_deg
         seed = 0 if generator is None else int(torch.randint(2**31, (), generator=generator, device=generator.device))
+        prompt_scale = guidance_scale if prompt_guidance_scale is None else prompt_guidance_scale
+        prompts = Sampling(num_prompt_steps, prompt_scale, seed)
         views = novel_views(
             self.base,
             self.refiner,
@@ -117,7 +121,7 @@ class CascadeZero123Pipeline:
             self._pose(elevation, 0.0, settings.camera_distance),
             target_poses(poses, [], [], settings.camera_distance, self.device),
             TargetSampling(num_inference_steps, guidance_scale, seed, eta, chunk_size),
-            Prompting(angle_pairs("prompt_views", prompt_views), Sampling(num_prompt_steps, guidance_scale, seed)),
+            Prompting(angle_pairs("prompt_views", prompt_views), prompts),
             coarse_target,
             self._bars(callback),
         )

@@ -124,14 +124,18 @@ class BaseRows:
 
 
 @dataclass(frozen=True)
-class RefinerRows:
-    """The Refiner in each context that it can have; `offsets_deg` None are random prompt views."""
+class ShownCascade:
+    """The two networks and what the Refiner is shown; `offsets_deg` None are random prompt views."""
 
     base: Zero123
     refiner: Zero123
     samplings: Samplings
     offsets_deg: tuple[tuple[float, float], ...] | None
     coarse_target: bool
+
+
+class RefinerRows(ShownCascade):
+    """The Refiner in each context that it can have."""
 
     @staticmethod
     def passes(samplings: Samplings, prompts: int, contexts: int) -> int:

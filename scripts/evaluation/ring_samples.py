@@ -5,10 +5,8 @@ the same for every method.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
-from cascade_zero123.zero123.model import Zero123
 from cascade_zero123.zero123.pose import Pose
 from jaxtyping import Float
 from torch import Tensor
@@ -19,7 +17,7 @@ from evaluation.methods import (
     FULL,
     ORACLE,
     PROMPTS,
-    Samplings,
+    ShownCascade,
     base_samples,
     beside_source,
     both_kinds,
@@ -43,16 +41,7 @@ def ring_poses(batch: Batch, views: int) -> Pose:
     return Pose(elevation.expand(views), azimuth + around, distance.expand(views))
 
 
-@dataclass(frozen=True)
-class RingSamples:
-    """`offsets_deg` None are random prompt views."""
-
-    base: Zero123
-    refiner: Zero123
-    samplings: Samplings
-    offsets_deg: tuple[tuple[float, float], ...] | None
-    coarse_target: bool
-
+class RingSamples(ShownCascade):
     def __call__(self, batch: Batch, targets: Pose) -> Iterator[tuple[str, str, Images]]:
         """Method, kind and ring, of the one object in `batch`."""
         noise = batch.noise(self.base, "ring", len(targets.distance))

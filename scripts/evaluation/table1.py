@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=50, help="DDIM steps of the views [50]")
     parser.add_argument("--prompt-steps", type=int, default=25, help="DDIM steps of the prompt views [25]")
     parser.add_argument("--scale", type=float, default=3.0, help="guidance scale [3]")
+    parser.add_argument("--prompt-scale", type=float, help="that of the prompt views [the same]")
     parser.add_argument("--eta", type=float, default=0.0, help="DDIM's noise [0]")
     parser.add_argument("--chunk", type=int, default=8, help="views in a network at once [8]")
     parser.add_argument("--seed", type=int, default=0)
@@ -117,7 +118,7 @@ def scores_of(
         pose,
         _pose(one.folder, one.targets, device),
         TargetSampling(args.steps, args.scale, seed, args.eta, args.chunk),
-        Prompting(sampling=Sampling(args.prompt_steps, args.scale, seed)),
+        Prompting(sampling=Sampling(args.prompt_steps, _prompt_scale(args), seed)),
     )
     truth = [as_model_sees(read_rgba(one.folder / f"{view:03d}.png"), size) for view in one.targets]
     assert views.base.coarse is not None
@@ -167,9 +168,13 @@ def _camera(file: Path) -> Float[np.ndarray, "3 4"]:
 
 def _settings(args: argparse.Namespace, pipeline: CascadeZero123Pipeline) -> str:
     size = pipeline.base.settings.image_size
-    steps = f"{args.steps} DDIM steps ({args.prompt_steps} of the prompt views)"
-    sampling = f"{steps}, scale {args.scale:g}, eta {args.eta:g}, seed {args.seed}"
+    prompts = f"{args.prompt_steps} steps and scale {_prompt_scale(args):g} of the prompt views"
+    sampling = f"{args.steps} DDIM steps, scale {args.scale:g} ({prompts}), eta {args.eta:g}, seed {args.seed}"
     return f"{args.targets} view(s) each at {size} px; {args.weights}: {sampling}; 95 % bootstrap intervals of the mean"
+
+
+def _prompt_scale(args: argparse.Namespace) -> float:
+    return args.scale if args.prompt_scale is None else args.prompt_scale
 
 
 def _notes(distance: Any, clip: Any) -> list[str]:

@@ -46,6 +46,14 @@ def test_each_output_type_holds_the_same_views(pipeline):
         pipeline(ball_picture(), POSES, output_type="latent")
 
 
+def test_the_prompts_have_a_scale_of_their_own(pipeline):
+    def prompts(**scales):
+        return pipeline(ball_picture(), POSES, output_type="pt", **FAST, **scales).prompt_images
+
+    assert torch.equal(prompts(guidance_scale=2.0), prompts(guidance_scale=4.0, prompt_guidance_scale=2.0))
+    assert not torch.equal(prompts(guidance_scale=2.0), prompts(guidance_scale=4.0))
+
+
 def test_the_generator_decides_all_noise(pipeline):
     def views(seed):
         return pipeline(
