@@ -23,7 +23,7 @@ SKIN = 0.04  # thickness, likewise, of what closes a hole
 
 
 def filled_pits(mesh: Mesh, view: ReferenceView) -> Solid | None:
-    """How deep points lie inside the fillings, in world units, negative outside; None if there is no pit."""
+    """The fillings; None if there is no pit."""
     hits = FirstHits(mesh, view)
     shape = DEPTH_MAP_HEIGHT, round(DEPTH_MAP_HEIGHT * view.rgba.shape[1] / view.rgba.shape[0])
     depth = hits.depth_map(*shape)
@@ -35,14 +35,12 @@ def filled_pits(mesh: Mesh, view: ReferenceView) -> Solid | None:
         return None
 
     def inside(points: Float[np.ndarray, "point 3"]) -> Float[np.ndarray, "point"]:
-        row, column = (np.rint(place).astype(int) for place in view.pixels(points, *shape))
-        known = (row >= 0) & (row < shape[0]) & (column >= 0) & (column < shape[1])
-        row, column = np.where(known, row, 0), np.where(known, column, 0)
+        row, column, known = view.nearest_pixels(points, *shape)
         distance = np.linalg.norm(points - view.origin, axis=1)
         within = np.minimum(distance - front[row, column], back[row, column] - distance)
         return np.where(known & pit[row, column], within, -np.inf)
 
-    return inside
+    return Solid(inside, np.stack([mesh.positions.min(axis=0), mesh.positions.max(axis=0)]))
 
 
 def opened(depth: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"], widest: float) -> Float[np.ndarray, "h w"]:

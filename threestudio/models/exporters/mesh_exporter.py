@@ -10,7 +10,8 @@ from threestudio.errors import UserError, nearest_name
 from threestudio.models import mesh_cleaning
 from threestudio.models.exporters.base import Exporter, ExporterOutput
 from threestudio.models.image_projection import project_picture
-from threestudio.models.isosurface import Solid
+from threestudio.models.isosurface import Solid, union
+from threestudio.models.lost_parts import lost_parts
 from threestudio.models.mesh import Mesh, TexturedMesh
 from threestudio.models.texture_atlas import pad, rasterise, unwrap
 from threestudio.models.texture_bake import field_albedo
@@ -44,6 +45,7 @@ class MeshExporter(Exporter):
         max_faces: int = 40_000  # 0 keeps all
         smooth_iterations: int = 5  # of Taubin smoothing; 0 for none
         fill_pits: bool = True  # small hollows in the side that the picture shows: they tear its projection
+        restore_parts: bool = True  # thin parts that the picture shows and that the surface has lost
         project_image: bool = True  # the picture's own colours on the part of the surface that it shows
         match_colors: bool = True  # bring the field's colours to the picture's mean and contrast first
 
@@ -57,7 +59,7 @@ class MeshExporter(Exporter):
     def surface(self) -> Mesh:
         """The object's outside, clean and within the face budget."""
         cfg = self.geometry.cfg
-        mesh = self.geometry.isosurface(self._without_pits)
+        mesh = self.geometry.isosurface(self._added)
         if cfg.isosurface_remove_outliers:
             mesh = mesh_cleaning.remove_floaters(mesh, cfg.isosurface_outlier_n_faces_threshold)
         mesh = mesh_cleaning.decimate(mesh_cleaning.smooth(mesh, self.cfg.smooth_iterations), self.cfg.max_faces)
@@ -102,8 +104,14 @@ class MeshExporter(Exporter):
             albedo = project_picture(albedo, surface, positions, normals, self.reference, self.cfg.match_colors)
         return albedo
 
-    def _without_pits(self, mesh: Mesh) -> Solid | None:
-        return None if self.reference is None or not self.cfg.fill_pits else filled_pits(mesh, self.reference)
+    def _added(self, mesh: Mesh) -> Solid | None:
+        """What the picture says is missing from the surface."""
+        if self.reference is None:
+            return None
+        pits = filled_pits(mesh, self.reference) if self.cfg.fill_pits else None
+        field = self.geometry.forward_density, self.geometry.bbox
+        parts = lost_parts(mesh, self.reference, *field) if self.cfg.restore_parts else None
+        return union(pits, parts)
 
     def _check_config(self) -> None:
         for key, known in (("fmt", FORMATS), ("texture_format", TEXTURE_FORMATS)):
