@@ -49,13 +49,6 @@ def test_color_loss_outside_the_mask_asks_for_the_background():
     assert losses.masked_color_loss(picture, background, picture, mask) > 0
 
 
-def test_white_matter_is_seen_on_any_backdrop_but_white():
-    nothing = torch.zeros(1, 2, 2, 1)
-    white, empty, matter = torch.ones(3), torch.ones(1, 2, 2, 3), torch.full((1, 2, 2, 3), 0.5)
-    assert losses.color_loss_on(white, matter, nothing + 0.5, empty, nothing) == 0
-    assert losses.color_loss_on(0.5 * white, matter, nothing + 0.5, empty, nothing) == 0.25**2
-
-
 def test_normals_that_face_the_camera_cost_nothing():
     direction = torch.tensor([[0.0, 0.0, -1.0]])
     facing, away = -direction, direction

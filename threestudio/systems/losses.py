@@ -19,17 +19,6 @@ def masked_color_loss(
     return F.mse_loss(rendered, torch.where(mask, picture, background))
 
 
-def color_loss_on(
-    backdrop: Float[Tensor, "3"],
-    foreground: Float[Tensor, "view h w 3"],
-    opacity: Float[Tensor, "view h w 1"],
-    picture: Float[Tensor, "view h w 3"],
-    alpha: Float[Tensor, "view h w 1"],
-) -> Float[Tensor, ""]:
-    """Mean squared error on one colour behind both; `foreground` has none behind it yet, `picture` white."""
-    return F.mse_loss(foreground + (1 - opacity) * backdrop, picture - (1 - alpha) * (1 - backdrop))
-
-
 def scaled_depth_loss(depth: Float[Tensor, "pixel"], reference: Float[Tensor, "pixel"]) -> Float[Tensor, ""]:
     """Mean squared error after the reference's best scale and shift, which a single picture does not tell."""
     with torch.no_grad():

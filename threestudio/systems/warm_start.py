@@ -58,8 +58,9 @@ class WarmStartViews:
         distance = reference["camera_distances"].expand(count)
         c2w = cameras.orbit(elevation, azimuth, distance)
         rgb, opacity = guidance.one_step_views(elevation, azimuth, distance).permute(0, 3, 1, 2), None
-        if whitish_share(reference["rgb"][reference["mask"][..., 0]]) < WHITISH_SHARE:
-            rgba = cut_out(rgb)
+        shown = reference["rgb"][reference["mask"][..., 0]]
+        if whitish_share(shown) < WHITISH_SHARE:
+            rgba = cut_out(rgb, shown)
             rgb, opacity = on_white(rgba), rgba[:, 3:]
         return cls(rgb, opacity, elevation, azimuth, distance, c2w, reference["fovy"])
 

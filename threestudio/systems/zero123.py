@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 import threestudio
@@ -178,15 +177,9 @@ class Zero123System(BaseLift3DSystem):
         size = batch["random_camera"]["height"], batch["random_camera"]["width"]
         views = self.warm_start.batch(self.true_global_step, self.cfg.warm_start_batch, *size)
         out = self.render(views, shading="diffuse", ambient_ratio=1.0)
-        rgb, alpha = views["rgb"], views["opacity"]
-        if alpha is None:
-            terms = {"warm_rgb": torch.nn.functional.mse_loss(out["comp_rgb"], rgb)}
-        else:  # on white alone, white matter around the object would not be seen
-            backdrop = self.draw("backdrop", 3)
-            terms = {
-                "warm_rgb": losses.color_loss_on(backdrop, out["comp_rgb_fg"], out["opacity"], rgb, alpha),
-                "warm_mask": torch.nn.functional.mse_loss(out["opacity"], alpha),
-            }
+        terms = {"warm_rgb": torch.nn.functional.mse_loss(out["comp_rgb"], views["rgb"])}
+        if views["opacity"] is not None:
+            terms["warm_mask"] = torch.nn.functional.mse_loss(out["opacity"], views["opacity"])
         return terms | self.regularisers(out) | self.sparsity(out)
 
     def regularisers(self, out: dict[str, Tensor]) -> Losses:
@@ -222,12 +215,9 @@ class Zero123System(BaseLift3DSystem):
         return C_max(self.cfg.loss.get(f"lambda_{name}", 0.0)) > 0
 
     def draw_ambient_ratio(self) -> float:
+        generator = step_generator(get_seed(), "ambient-ratio", self.true_global_step)
         low = self.cfg.ambient_ratio_min
-        return low + (1 - low) * float(self.draw("ambient-ratio", 1))
-
-    def draw(self, purpose: str, count: int) -> Float[Tensor, "number"]:
-        """Uniform in [0, 1), of this step."""
-        return torch.rand(count, generator=step_generator(get_seed(), purpose, self.true_global_step)).to(self.device)
+        return low + (1 - low) * float(torch.rand((), generator=generator))
 
     def on_predict_start(self) -> None:
         super().on_predict_start()
