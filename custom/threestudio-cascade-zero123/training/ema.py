@@ -5,8 +5,11 @@ from torch import nn
 
 
 def warmed_up_decay(decay: float, step: int) -> float:
-    """`min(decay, (1 + step) / (10 + step))`: a short run is not held back by a long memory of its start."""
-    return min(decay, (1.0 + step) / (10.0 + step))
+    """`min(decay, (1 + step) / (10 + step))`: a short run is not held back by a long memory of its start.
+
+    A decay of 1 is no average at all, and is not warmed up: Base stays as it is.
+    """
+    return decay if decay == 1.0 else min(decay, (1.0 + step) / (10.0 + step))
 
 
 @torch.no_grad()

@@ -50,3 +50,10 @@ def test_ema_is_equation_13():
 def test_ema_forgets_its_start_in_a_short_run():
     assert warmed_up_decay(0.9999, 0) == pytest.approx(0.1)
     assert warmed_up_decay(0.9999, 10**6) == 0.9999
+
+
+def test_a_decay_of_1_freezes_base_from_the_first_step():
+    base, refiner = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    before = base.weight.clone()
+    update_ema(base, refiner, warmed_up_decay(1.0, 0))
+    assert torch.equal(base.weight, before)
