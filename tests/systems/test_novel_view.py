@@ -30,7 +30,7 @@ def run(tmp_path, monkeypatch):
         settings = ["data.image_path=ball.png", "use_timestamp=false", "system.base.weights=base"]
         settings += ["system.steps=2", "system.prompt_steps=1", "system.azimuths=[0,90,180]"]
         if config == "novel-view.yaml":
-            settings.append("system.refiner.weights=refiner")
+            settings += ["system.refiner.weights=refiner", "system.coarse_target=true"]
         code = launch.main(["--config", str(ROOT / "configs" / config), mode, *settings, *overrides])
         return code, tmp_path / "outputs" / NAMES[config] / "ball.png" / "save"
 
