@@ -20,6 +20,7 @@ RIM = 3  # pixels by which the outlines of mesh and picture may differ without a
 OVERLAP = 3  # pixels by which a part reaches into what is there, to be one with it
 SMOOTHING = 6.0  # pixels, standard deviation, of where a part lies
 SAMPLES = 128  # of the field along a ray
+AT_ONCE = 1024  # rays
 FAINTEST = 0.02  # opacity of a ray that tells where something lies
 
 
@@ -58,10 +59,10 @@ def _middles(
 ) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
     """Smooth distances from the camera, and the opacities of the rays; 0 where nothing is lost."""
     distance, opacity = np.zeros(lost.shape), np.zeros(lost.shape)
-    if not lost.any():
-        return distance, opacity
-    directions = view.directions(*lost.shape)[lost]
-    distance[lost], opacity[lost] = _followed(view.origin, directions, density, bbox)
+    rays = view.directions(*lost.shape)[lost]
+    parts = [_followed(view.origin, rays[i : i + AT_ONCE], density, bbox) for i in range(0, len(rays), AT_ONCE)]
+    if parts:
+        distance[lost], opacity[lost] = np.concatenate(parts, axis=1)
     weight = ndimage.gaussian_filter(opacity, SMOOTHING)
     return ndimage.gaussian_filter(distance * opacity, SMOOTHING) / np.maximum(weight, 1e-6), opacity
 
@@ -71,8 +72,8 @@ def _followed(
     directions: Float[np.ndarray, "ray 3"],
     density: Density,
     bbox: Float[Tensor, "2 3"],
-) -> tuple[Float[np.ndarray, "ray"], Float[np.ndarray, "ray"]]:
-    """The distance at which half of the matter on each ray lies before it, and the ray's opacity."""
+) -> Float[np.ndarray, "2 ray"]:
+    """The distances at which half of the matter on each ray lies before it, and the rays' opacities."""
     lower, upper = bbox
     middle = 0.5 * (lower + upper)
     start, reach = torch.as_tensor(origin).to(middle), float((upper - middle).norm())
@@ -85,4 +86,4 @@ def _followed(
         depth[inside] = density(points[inside])[:, 0].float() * length
     so_far = depth.cumsum(dim=1)
     half = at[(so_far < 0.5 * so_far[:, -1:]).sum(dim=1)]
-    return half.cpu().numpy(), (1.0 - (-so_far[:, -1]).exp()).cpu().numpy()
+    return torch.stack([half, 1.0 - (-so_far[:, -1]).exp()]).cpu().numpy()
