@@ -28,13 +28,16 @@ def lost_parts(mesh: Mesh, view: ReferenceView, density: Density, bbox: Float[Te
     """The parts; None if nothing is lost."""
     shape = DEPTH_MAP_HEIGHT, round(DEPTH_MAP_HEIGHT * view.rgba.shape[1] / view.rgba.shape[0])
     mask = view_mask(view, shape)
-    lost = lost_pixels(mask, np.isfinite(FirstHits(mesh, view).depth_map(*shape)))
+    hits = FirstHits(mesh, view).depth_map(*shape)
+    lost = lost_pixels(mask, np.isfinite(hits))
     middle, opacity = _middles(lost, view, density, bbox)
-    lost &= opacity > FAINTEST
+    lost = lost_pixels(mask & (opacity > FAINTEST), np.isfinite(hits))
     if not lost.any():
         return None
     pixel = 2.0 * np.tan(0.5 * np.deg2rad(view.fovy_deg)) / shape[0]  # at distance 1
-    half = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] * pixel * middle
+    width = ndimage.distance_transform_edt(np.pad(lost, 1))[1:-1, 1:-1] * pixel
+    middle = _attached(middle, hits * (1.0 + width), pixel)
+    half = width * middle
 
     def inside(points: Float[np.ndarray, "point 3"]) -> Float[np.ndarray, "point"]:
         row, column, known = view.nearest_pixels(points, *shape)
@@ -65,6 +68,15 @@ def _middles(
         distance[lost], opacity[lost] = np.concatenate(parts, axis=1)
     weight = ndimage.gaussian_filter(opacity, SMOOTHING)
     return ndimage.gaussian_filter(distance * opacity, SMOOTHING) / np.maximum(weight, 1e-6), opacity
+
+
+def _attached(
+    middle: Float[np.ndarray, "h w"], there: Float[np.ndarray, "h w"], pixel: float
+) -> Float[np.ndarray, "h w"]:
+    """No steeper than 45 degrees from the nearest pixel whose middle is known from the surface: nothing floats off."""
+    away, nearest = ndimage.distance_transform_edt(~np.isfinite(there), return_indices=True)
+    known = there[tuple(nearest)]
+    return np.clip(middle, known - away * pixel * known, known + away * pixel * known)
 
 
 def _followed(

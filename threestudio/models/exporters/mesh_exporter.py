@@ -58,10 +58,7 @@ class MeshExporter(Exporter):
 
     def surface(self) -> Mesh:
         """The object's outside, clean and within the face budget."""
-        cfg = self.geometry.cfg
-        mesh = self.geometry.isosurface(self._added)
-        if cfg.isosurface_remove_outliers:
-            mesh = mesh_cleaning.remove_floaters(mesh, cfg.isosurface_outlier_n_faces_threshold)
+        mesh = self._without_floaters(self.geometry.isosurface(self._added))
         mesh = mesh_cleaning.decimate(mesh_cleaning.smooth(mesh, self.cfg.smooth_iterations), self.cfg.max_faces)
         threestudio.info(f"Mesh: {len(mesh.positions)} vertices, {len(mesh.faces)} faces.")
         return mesh
@@ -109,9 +106,17 @@ class MeshExporter(Exporter):
         if self.reference is None:
             return None
         pits = filled_pits(mesh, self.reference) if self.cfg.fill_pits else None
-        field = self.geometry.forward_density, self.geometry.bbox
-        parts = lost_parts(mesh, self.reference, *field) if self.cfg.restore_parts else None
+        parts = None
+        if self.cfg.restore_parts:
+            # What floats off will go, so that what the picture shows there is lost as well.
+            field = self.geometry.forward_density, self.geometry.bbox
+            parts = lost_parts(self._without_floaters(mesh), self.reference, *field)
         return union(pits, parts)
+
+    def _without_floaters(self, mesh: Mesh) -> Mesh:
+        cfg = self.geometry.cfg
+        smallest = cfg.isosurface_outlier_n_faces_threshold
+        return mesh_cleaning.remove_floaters(mesh, smallest) if cfg.isosurface_remove_outliers else mesh
 
     def _check_config(self) -> None:
         for key, known in (("fmt", FORMATS), ("texture_format", TEXTURE_FORMATS)):
