@@ -1,5 +1,7 @@
 """Parts too faint for the level come back where the picture shows them, and only there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,13 @@ def test_a_part_of_which_the_field_knows_nothing_stays_away():
 def test_a_surface_that_fits_the_picture_stays_as_it_is():
     field, view = AnalyticGeometry(sphere(RADIUS), resolution=96), picture(rod=False)
     assert lost_parts(field.isosurface(), view, field.forward_density, field.bbox) is None
+
+
+def test_a_surface_that_the_camera_does_not_see_gets_no_parts():
+    field, view = BallWithAFaintRod(), picture(rod=True)
+    mesh = field.isosurface()
+    beside = replace(mesh, positions=mesh.positions + np.array([0.0, 10.0, 0.0]))
+    assert lost_parts(beside, view, field.forward_density, field.bbox) is None
 
 
 def test_an_outline_that_is_off_by_little_is_no_lost_part():

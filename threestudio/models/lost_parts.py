@@ -14,7 +14,7 @@ from torch import Tensor
 from threestudio.models.isosurface import Density, Solid
 from threestudio.models.mesh import Mesh
 from threestudio.models.reference_view import FirstHits, ReferenceView
-from threestudio.models.visible_relief import DEPTH_MAP_HEIGHT, view_mask
+from threestudio.models.visible_relief import depth_map_shape, view_mask
 
 RIM = 3  # pixels by which the outlines of mesh and picture may differ without a part being lost
 OVERLAP = 3  # pixels by which a part reaches into what is there, to be one with it
@@ -25,14 +25,13 @@ FAINTEST = 0.02  # opacity of a ray that tells where something lies
 
 
 def lost_parts(mesh: Mesh, view: ReferenceView, density: Density, bbox: Float[Tensor, "2 3"]) -> Solid | None:
-    """The parts; None if nothing is lost."""
-    shape = DEPTH_MAP_HEIGHT, round(DEPTH_MAP_HEIGHT * view.rgba.shape[1] / view.rgba.shape[0])
-    mask = view_mask(view, shape)
-    hits = FirstHits(mesh, view).depth_map(*shape)
-    lost = lost_pixels(mask, np.isfinite(hits))
-    middle, opacity = _middles(lost, view, density, bbox)
-    lost = lost_pixels(mask & (opacity > FAINTEST), np.isfinite(hits))
-    if not lost.any():
+    """The parts; None if nothing is lost, or if the camera sees nothing that a part could belong to."""
+    shape = depth_map_shape(view)
+    mask, hits = view_mask(view, shape), FirstHits(mesh, view).depth_map(*shape)
+    hit = np.isfinite(hits)
+    middle, opacity = _middles(lost_pixels(mask, hit), view, density, bbox)
+    lost = lost_pixels(mask & (opacity > FAINTEST), hit)
+    if not (hit.any() and lost.any()):
         return None
     pixel = 2.0 * np.tan(0.5 * np.deg2rad(view.fovy_deg)) / shape[0]  # at distance 1
     width = ndimage.distance_transform_edt(np.pad(lost, 1))[1:-1, 1:-1] * pixel
@@ -73,7 +72,7 @@ def _middles(
 def _attached(
     middle: Float[np.ndarray, "h w"], there: Float[np.ndarray, "h w"], pixel: float
 ) -> Float[np.ndarray, "h w"]:
-    """No steeper than 45 degrees from the nearest pixel whose middle is known from the surface: nothing floats off."""
+    """No steeper than 45 degrees from the nearest pixel where the surface tells the distance: nothing floats off."""
     away, nearest = ndimage.distance_transform_edt(~np.isfinite(there), return_indices=True)
     known = there[tuple(nearest)]
     return np.clip(middle, known - away * pixel * known, known + away * pixel * known)

@@ -25,7 +25,7 @@ SKIN = 0.04  # thickness, likewise, of what closes a hole
 def filled_pits(mesh: Mesh, view: ReferenceView) -> Solid | None:
     """The fillings; None if there is no pit."""
     hits = FirstHits(mesh, view)
-    shape = DEPTH_MAP_HEIGHT, round(DEPTH_MAP_HEIGHT * view.rgba.shape[1] / view.rgba.shape[0])
+    shape = depth_map_shape(view)
     depth = hits.depth_map(*shape)
     front = opened(depth, view_mask(view, shape), WIDEST)
     through = np.isinf(depth)
@@ -53,6 +53,11 @@ def opened(depth: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"], wides
     nearest = ndimage.minimum_filter(np.where(mask, depth, np.inf), footprint=disc, mode="constant", cval=np.inf)
     valleys_gone = ndimage.maximum_filter(nearest, footprint=disc, mode="constant", cval=np.inf)
     return np.where(mask, np.minimum(valleys_gone, depth), np.inf)
+
+
+def depth_map_shape(view: ReferenceView) -> tuple[int, int]:
+    height, width = view.rgba.shape[:2]
+    return DEPTH_MAP_HEIGHT, round(DEPTH_MAP_HEIGHT * width / height)
 
 
 def view_mask(view: ReferenceView, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
