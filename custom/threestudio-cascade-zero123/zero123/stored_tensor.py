@@ -1,14 +1,14 @@
 """A tensor that lies in a file, and is read when it is wanted.
 
-The file is memory-mapped, and a tensor's pages are given back once it is copied, so that a checkpoint of 15 GB takes
-the memory of the weights that are kept and of no others. Rows, transposes and dropped axes are views that cost nothing,
-as torch's are: checkpoint layouts differ by no more than that.
+The file is memory-mapped. What a CPU can use as it lies there is used from there, and of what has to be copied the
+pages are given back, so that a checkpoint of 15 GB takes the memory of the weights that are kept and of no others.
+Rows, transposes and dropped axes are views that cost nothing, as torch's are: checkpoint layouts differ by no more than
+that.
 """
 
 import dataclasses
 import math
 import mmap
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,19 @@ from torch import Tensor
 
 
 class MappedFile:
-    """A file's bytes, read-only."""
+    """A file's bytes. Writing to them (an optimizer may) changes this process's copy, never the file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with open(path, "rb") as file:
-            self.bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self.bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
     def release(self, start: int, stop: int) -> None:
-        """Take pages out of this process's memory; the next access reads them again."""
-        if hasattr(self.bytes, "madvise"):
-            start -= start % mmap.PAGESIZE
-            self.bytes.madvise(mmap.MADV_DONTNEED, start, min(stop, len(self.bytes)) - start)
+        """Take the pages within out of this process's memory; the next access reads them again."""
+        start += -start % mmap.PAGESIZE
+        length = stop - stop % mmap.PAGESIZE - start
+        if length > 0 and hasattr(self.bytes, "madvise"):
+            self.bytes.madvise(mmap.MADV_DONTNEED, start, length)
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,21 @@ class StoredTensor:
         return dataclasses.replace(self, shape=self.shape[::-1], stride=self.stride[::-1])
 
     def read(self, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> Tensor:
-        """A contiguous copy; `dtype` applies to floating-point tensors, None keeps the file's."""
+        """Contiguous; `dtype` applies to floating-point tensors, None keeps the file's.
+
+        Not a copy where the file's own bytes will do: they stay mapped for as long as the tensor lives.
+        """
         wanted = dtype if dtype is not None and self.dtype.is_floating_point else self.dtype
-        result = torch.empty(self.shape, dtype=wanted, device=device)
         if self.extent == 0:
-            return result
-        with warnings.catch_warnings():
-            # The mapping is read-only, and only read from.
-            warnings.filterwarnings("ignore", message="The given buffer is not writable")
-            flat = torch.frombuffer(self.file.bytes, dtype=self.dtype, count=self.extent, offset=self.offset)
-        result.copy_(flat.as_strided(self.shape, self.stride, self.start))
-        self.file.release(self.offset, self.offset + self.extent * self.dtype.itemsize)
+            return torch.empty(self.shape, dtype=wanted, device=device)
+        first = self.offset + self.start * self.dtype.itemsize
+        flat = torch.frombuffer(self.file.bytes, dtype=self.dtype, count=self.extent - self.start, offset=first)
+        lying = flat.as_strided(self.shape, self.stride)
+        if wanted == self.dtype and torch.device(device).type == "cpu" and lying.is_contiguous():
+            return lying
+        result = torch.empty(self.shape, dtype=wanted, device=device)
+        result.copy_(lying)
+        self.file.release(first, first + flat.nbytes)
         return result
 
 
