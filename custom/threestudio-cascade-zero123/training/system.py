@@ -8,6 +8,7 @@ In both, `base` is the moving average of `model` (Eq. 13), and it is what is sav
 """
 
 import copy
+import shutil
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch import Tensor
 
 import threestudio
 from threestudio.systems.base import BaseSystem
+from threestudio.utils.atomic import atomic_folder
 from threestudio.utils.config import parse_structured
 
 from ..errors import UserError
@@ -206,9 +208,12 @@ class Zero123Training(BaseSystem):
         threestudio.info(f"step {self.global_step}: {metrics}")
         if self._save_dir is not None and self.global_rank == 0:
             folder = self.get_save_path(f"weights/it{self.global_step}")
-            save_zero123(copy.deepcopy(self.base).half(), f"{folder}/base")
-            if self.cfg.refiner:
-                save_zero123(copy.deepcopy(self.model).half(), f"{folder}/refiner", shared_with=f"{folder}/base")
+            shutil.rmtree(folder, ignore_errors=True)  # of this run before it was stopped, and resumed
+            with atomic_folder(folder) as partial:
+                save_zero123(copy.deepcopy(self.base).half(), partial / "base")
+                if self.cfg.refiner:
+                    refiner = copy.deepcopy(self.model).half()
+                    save_zero123(refiner, partial / "refiner", shared_with=partial / "base")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The pools of all processes: a resumed run draws from what Base sampled before."""
