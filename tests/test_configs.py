@@ -24,8 +24,8 @@ def test_cascade_and_baseline_differ_only_in_refiner_and_prompt_views():
     assert baseline[f"{guidance}.prompt_views"] == []
 
 
-def test_the_novel_view_baseline_differs_only_in_refiner_and_prompt_views():
+def test_the_novel_view_baseline_differs_only_in_refiner_and_what_it_is_shown():
     cascade, baseline = flat("novel-view.yaml"), flat("novel-view-zero123.yaml")
     different = {key for key in cascade | baseline if cascade.get(key) != baseline.get(key)}
-    assert different == {"name", "system.refiner.weights", "system.prompt_views"}
+    assert different == {"name", "system.refiner.weights", "system.prompt_views", "system.coarse_target"}
     assert baseline["system.prompt_views"] == [] and baseline["system.coarse_target"] is False

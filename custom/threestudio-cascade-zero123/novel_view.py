@@ -1,19 +1,19 @@
 """Novel views of one picture by two DDIM stages (Sec. 3.6).
 
     prompt_i = Base(source, pose source -> nearby camera i),  i = 1 .. P              (Eq. 6-7; cached on disk)
-    coarse_j = Base(source, pose source -> target j)
+    coarse_j = Base(source, pose source -> target j),  in as many steps as the prompts
     view_j   = Refiner(source, prompts, coarse_j with the zero transition)            (Eq. 8-11)
 
-Both stages start target j from the same noise, which depends on (seed, j) alone and not on the chunks in which targets
-go through a network. So two runs with one seed compare view by view; without prompts and coarse target, and with Base
-in the Refiner's place, this is plain Zero-1-to-3, and its views are the coarse targets of the cascade. Images are in
-[0, 1].
+The coarse target is one more view that Base shows the Refiner, so it has the prompts' steps and scale, as in the
+Refiner's training. Both stages start target j from the same noise, which depends on (seed, j) alone and not on the
+chunks in which targets go through a network. So two runs with one seed compare view by view; without prompts and coarse
+target, and with Base in the Refiner's place, this is plain Zero-1-to-3. Images are in [0, 1].
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import torch
@@ -36,7 +36,7 @@ Bars = Callable[[str, int], AbstractContextManager[Progress]]  # a stage's name 
 
 @dataclass(frozen=True)
 class TargetSampling(Sampling):
-    """How coarse targets and novel views are sampled; `eta` is DDIM's, `chunk` the views in a network at once."""
+    """How novel views are sampled; `eta` is DDIM's, `chunk` the views in a network at once."""
 
     eta: float = 0.0
     chunk: int = 8
@@ -54,7 +54,7 @@ class Prompting:
     """Base's self-prompted views, at [azimuth, elevation] offsets from the source in degrees; none is the baseline."""
 
     offsets_deg: Sequence[tuple[float, float]] = NEARBY_DEG
-    sampling: Sampling = Sampling(steps=25, scale=3.0, seed=0)
+    sampling: Sampling = Sampling(steps=25, scale=3.0, seed=0)  # steps and scale also of the coarse targets
     cache: ViewCache = ViewCache(None)
     fingerprint: str = ""  # of Base's weights; only matters with a cache
 
@@ -123,8 +123,9 @@ def base_stage(
     if not coarse_target:
         return BaseViews(source, pose, prompts, None)
     base = loaded_once()
-    with bars("Coarse targets", network_steps(len(targets.distance), sampling)) as progress:
-        coarse = sample_targets(base, Cascade.of(base, source, pose), targets, sampling, progress=progress)
+    shown = replace(sampling, steps=prompting.sampling.steps, scale=prompting.sampling.scale)
+    with bars("Coarse targets", network_steps(len(targets.distance), shown)) as progress:
+        coarse = sample_targets(base, Cascade.of(base, source, pose), targets, shown, progress=progress)
     return BaseViews(source, pose, prompts, coarse)
 
 

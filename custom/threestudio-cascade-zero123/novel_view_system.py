@@ -49,7 +49,7 @@ class NovelViewSystem(BaseSystem):
         elevations: list = field(default_factory=list)
         poses: list = field(default_factory=list)
 
-        steps: int = 50  # of DDIM
+        steps: int = 50  # of DDIM, of the views
         guidance_scale: float = 3.0
         eta: float = 0.0  # 0: the seed's first noise decides all; 1: noise in every step
         seed: int = 0
@@ -57,7 +57,7 @@ class NovelViewSystem(BaseSystem):
         coarse_target: bool = True  # show the Refiner Base's own view from the target
 
         prompt_views: list = field(default_factory=lambda: [list(offset) for offset in NEARBY_DEG])
-        prompt_steps: int = 25
+        prompt_steps: int = 25  # and scale: also of the coarse targets
         prompt_scale: float = 3.0
         prompt_seed: int = 0
         cache_dir: str | None = "outputs/.cache/prompt-views"  # null keeps nothing

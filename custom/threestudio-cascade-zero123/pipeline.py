@@ -104,7 +104,8 @@ class CascadeZero123Pipeline:
         An image with transparency is centred as the model knows objects; one without is taken as it is, square and on
         white. `elevation_deg` is that of its camera (by default the typical one of the weights). `prompt_views` are
         offsets from the image's camera; [] with `coarse_target=False` is plain Zero-1-to-3 by the Refiner's weights.
-        The scale of the prompts is by default that of the views; the bundled Refiner was trained on one step, scale 1.
+        Coarse targets have the prompts' steps and scale; the scale is by default that of the views. The bundled Refiner
+        was trained on one step and scale 1.
         `generator` decides all noise (None: seed 0). `callback(stage, done, total)` is told of every network step.
         """
         if output_type not in OUTPUT_TYPES:

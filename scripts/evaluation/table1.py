@@ -55,9 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--objects", type=int, default=200, help="how many to draw [200]")
     parser.add_argument("--targets", type=int, default=1, help="views of each object [1]")
     parser.add_argument("--steps", type=int, default=50, help="DDIM steps of the views [50]")
-    parser.add_argument("--prompt-steps", type=int, default=25, help="DDIM steps of the prompt views [25]")
+    parser.add_argument("--prompt-steps", type=int, default=25, help="DDIM steps of prompt views and coarse targets [25]")
     parser.add_argument("--scale", type=float, default=3.0, help="guidance scale [3]")
-    parser.add_argument("--prompt-scale", type=float, help="that of the prompt views [the same]")
+    parser.add_argument("--prompt-scale", type=float, help="that of prompt views and coarse targets [the same]")
     parser.add_argument("--eta", type=float, default=0.0, help="DDIM's noise [0]")
     parser.add_argument("--chunk", type=int, default=8, help="views in a network at once [8]")
     parser.add_argument("--seed", type=int, default=0)
@@ -108,24 +108,21 @@ def scores_of(
     clip: Any,
     args: argparse.Namespace,
 ) -> dict[str, dict[str, Score]]:
-    """Of both methods; the baseline's views are the cascade's coarse targets (novel_view.py)."""
     size, device, seed = pipeline.base.settings.image_size, pipeline.device, args.seed + one.index
-    pose = _pose(one.folder, [0], device)
-    views = novel_views(
-        pipeline.base,
-        pipeline.refiner,
-        read_rgba(one.folder / "000.png"),
-        pose,
-        _pose(one.folder, one.targets, device),
-        TargetSampling(args.steps, args.scale, seed, args.eta, args.chunk),
-        Prompting(sampling=Sampling(args.prompt_steps, _prompt_scale(args), seed)),
-    )
-    truth = [as_model_sees(read_rgba(one.folder / f"{view:03d}.png"), size) for view in one.targets]
-    assert views.base.coarse is not None
-    made = {BASELINE: views.base.coarse, CASCADE: views.images}
-    return {
-        name: _measured(images, torch.cat(truth), views.base.source, metrics, clip) for name, images in made.items()
+    pose, targets = _pose(one.folder, [0], device), _pose(one.folder, one.targets, device)
+    sampling = TargetSampling(args.steps, args.scale, seed, args.eta, args.chunk)
+    shown = Sampling(args.prompt_steps, _prompt_scale(args), seed)
+    methods = {
+        BASELINE: (pipeline.base, Prompting(offsets_deg=(), sampling=shown), False),
+        CASCADE: (pipeline.refiner, Prompting(sampling=shown), True),
     }
+    rgba = read_rgba(one.folder / "000.png")
+    truth = torch.cat([as_model_sees(read_rgba(one.folder / f"{view:03d}.png"), size) for view in one.targets])
+    scores = {}
+    for name, (model, prompting, coarse) in methods.items():
+        views = novel_views(pipeline.base, model, rgba, pose, targets, sampling, prompting, coarse)
+        scores[name] = _measured(views.images, truth, views.base.source, metrics, clip)
+    return scores
 
 
 def _measured(images: Images, truth: Images, source: Images, metrics: Mapping[str, Any], clip: Any) -> dict[str, Score]:
@@ -168,7 +165,7 @@ def _camera(file: Path) -> Float[np.ndarray, "3 4"]:
 
 def _settings(args: argparse.Namespace, pipeline: CascadeZero123Pipeline) -> str:
     size = pipeline.base.settings.image_size
-    prompts = f"{args.prompt_steps} steps and scale {_prompt_scale(args):g} of the prompt views"
+    prompts = f"{args.prompt_steps} steps and scale {_prompt_scale(args):g} of prompt views and coarse targets"
     sampling = f"{args.steps} DDIM steps, scale {args.scale:g} ({prompts}), eta {args.eta:g}, seed {args.seed}"
     return f"{args.targets} view(s) each at {size} px; {args.weights}: {sampling}; 95 % bootstrap intervals of the mean"
 
