@@ -5,7 +5,6 @@
 Four views of 64 x 64 pixels, 64 samples a ray, of an opaque ball that fills 15 % of the box.
 """
 
-import math
 import sys
 import time
 
@@ -48,7 +47,7 @@ def seconds(renderer, **kwargs):
     """The fastest of some repeats: forward, backward, and the number of samples."""
     azimuth = torch.arange(VIEWS) * 360.0 / VIEWS
     c2w = orbit(torch.full((VIEWS,), 10.0), azimuth, torch.full((VIEWS,), 3.8))
-    rays_o, rays_d = rays(c2w, torch.full((VIEWS,), math.radians(20.0)), SIZE, SIZE)
+    rays_o, rays_d = rays(c2w, torch.full((VIEWS,), 20.0), SIZE, SIZE)
     best = [float("inf")] * 2
     for _ in range(REPEATS):
         start = time.perf_counter()

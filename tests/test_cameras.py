@@ -13,7 +13,7 @@ def orbit(elevation_deg=0.0, azimuth_deg=0.0, distance=2.0, dtype=torch.float64)
 
 
 def centre_and_rays(c2w, height=5, width=5, fovy_deg=40.0, **kwargs):
-    return cameras.rays(c2w, torch.tensor([math.radians(fovy_deg)], dtype=c2w.dtype), height, width, **kwargs)
+    return cameras.rays(c2w, torch.tensor([fovy_deg], dtype=c2w.dtype), height, width, **kwargs)
 
 
 @pytest.mark.parametrize(
@@ -65,11 +65,11 @@ def test_directions_have_length_1_or_depth_1():
 
 
 def test_projection_puts_a_point_on_the_pixel_whose_ray_meets_it():
-    height, width, fovy = 6, 8, torch.tensor([0.7], dtype=torch.float64)
+    height, width, fovy_deg = 6, 8, torch.tensor([40.0], dtype=torch.float64)
     c2w = orbit(25, -60)
-    rays_o, rays_d = cameras.rays(c2w, fovy, height, width)
+    rays_o, rays_d = cameras.rays(c2w, fovy_deg, height, width)
     points = rays_o + 1.7 * rays_d
-    mvp = cameras.world_to_clip(c2w, cameras.projection(fovy, width / height, 0.1, 100.0))
+    mvp = cameras.world_to_clip(c2w, cameras.projection(fovy_deg, width / height, 0.1, 100.0))
     clip = torch.cat([points, torch.ones_like(points[..., :1])], dim=-1) @ mvp[0].T
     screen = clip[..., :2] / clip[..., 3:]
     x = (torch.arange(width, dtype=torch.float64) + 0.5) / width * 2 - 1
@@ -79,7 +79,7 @@ def test_projection_puts_a_point_on_the_pixel_whose_ray_meets_it():
 
 
 def test_near_and_far_planes_are_the_ends_of_clip_space():
-    mvp = cameras.projection(torch.tensor([0.7]), 1.0, 0.1, 100.0)[0]
+    mvp = cameras.projection(torch.tensor([40.0]), 1.0, 0.1, 100.0)[0]
     for depth, expected in ((0.1, -1.0), (100.0, 1.0)):
         clip = mvp @ torch.tensor([0.0, 0.0, -depth, 1.0])
         assert (clip[2] / clip[3]).item() == pytest.approx(expected, abs=1e-4)

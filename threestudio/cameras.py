@@ -7,6 +7,8 @@ Pixels: row 0 is the top, centres lie at +0.5. glTF: y up; the source view (+x) 
 The Zero-1-to-3 pose token belongs to the extension (`zero123/pose.py`), which has to run in a host without this file.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -62,16 +64,16 @@ def orbit(
 
 def rays(
     c2w: Float[Tensor, "view 4 4"],
-    fovy: Float[Tensor, "view"],
+    fovy_deg: Float[Tensor, "view"],
     height: int,
     width: int,
     normalize: bool = True,
 ) -> tuple[Float[Tensor, "view h w 3"], Float[Tensor, "view h w 3"]]:
-    """Origins and directions through the pixel centres; `fovy` is the vertical field of view in radians.
+    """Origins and directions through the pixel centres; `fovy_deg` is the vertical field of view.
 
     Directions have length 1, or without `normalize` depth 1 along the camera's axis.
     """
-    focal = 0.5 * height / torch.tan(0.5 * fovy)
+    focal = 0.5 * height / torch.tan(0.5 * torch.deg2rad(fovy_deg))
     y, x = torch.meshgrid(
         torch.arange(height, dtype=c2w.dtype, device=c2w.device) + 0.5,
         torch.arange(width, dtype=c2w.dtype, device=c2w.device) + 0.5,
@@ -85,15 +87,35 @@ def rays(
     return c2w[:, None, None, :3, 3].expand_as(directions), directions
 
 
-def projection(fovy: Float[Tensor, "view"], aspect: float, near: float, far: float) -> Float[Tensor, "view 4 4"]:
-    """OpenGL perspective matrices; `fovy` in radians, `aspect` = width / height."""
-    matrix = fovy.new_zeros(len(fovy), 4, 4)
-    matrix[:, 1, 1] = 1.0 / torch.tan(0.5 * fovy)
+def projection(fovy_deg: Float[Tensor, "view"], aspect: float, near: float, far: float) -> Float[Tensor, "view 4 4"]:
+    """OpenGL perspective matrices; `aspect` = width / height."""
+    matrix = fovy_deg.new_zeros(len(fovy_deg), 4, 4)
+    matrix[:, 1, 1] = 1.0 / torch.tan(0.5 * torch.deg2rad(fovy_deg))
     matrix[:, 0, 0] = matrix[:, 1, 1] / aspect
     matrix[:, 2, 2] = -(far + near) / (far - near)
     matrix[:, 2, 3] = -2.0 * far * near / (far - near)
     matrix[:, 3, 2] = -1.0
     return matrix
+
+
+def pixel_size(fovy_deg: float, height: int) -> float:
+    """Side of a pixel at distance 1, in world units, of a picture of `height` pixels."""
+    return 2.0 * math.tan(0.5 * math.radians(fovy_deg)) / height
+
+
+def widened(fovy_deg: float, factor: float) -> float:
+    """The field of view of a picture that is `factor` times as high, of pixels of the same size."""
+    return math.degrees(2.0 * math.atan(math.tan(0.5 * math.radians(fovy_deg)) * factor))
+
+
+def sphere_height(elevation_deg: float) -> float:
+    """The z of a unit sphere's points at an elevation: uniform in it is uniform on the sphere."""
+    return math.sin(math.radians(elevation_deg))
+
+
+def elevation_deg_at(height: Float[Tensor, "view"]) -> Float[Tensor, "view"]:
+    """The inverse of `sphere_height`."""
+    return torch.rad2deg(torch.asin(height))
 
 
 def world_to_clip(

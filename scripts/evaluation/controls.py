@@ -5,7 +5,6 @@ it alike. The front carries the picture as its camera projects it; the back is t
 """
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 from PIL import Image
@@ -33,8 +32,7 @@ def inflated(
 ) -> TexturedMesh:
     """The mask blown up like a balloon, as thick behind the plane as before it."""
     inside = mask_cells(picture, cells)
-    focal = 0.5 * cells / np.tan(0.5 * np.deg2rad(fovy_deg))
-    cell = float(c2w[:3, 3].norm()) / focal
+    cell = float(c2w[:3, 3].norm()) * cameras.pixel_size(fovy_deg, cells)
     return two_sheets(picture, inside, cell * inflation(inside), c2w, fovy_deg)
 
 
@@ -84,7 +82,7 @@ def two_sheets(
 def plane_points(c2w: Float[Tensor, "4 4"], fovy_deg: float, cells: int) -> Float[ndarray, "corner corner 3"]:
     """Where the corners of the picture's cells lie in the plane through the origin."""
     # Pixel centres of a picture that is larger by half a cell on each side are the corners of this one.
-    wider = 2 * torch.atan(torch.tan(0.5 * radians(fovy_deg, c2w)) * (cells + 1) / cells)
+    wider = c2w.new_tensor([cameras.widened(fovy_deg, (cells + 1) / cells)])
     origins, directions = cameras.rays(c2w[None], wider, cells + 1, cells + 1, normalize=False)
     return (origins + c2w[:3, 3].norm() * directions)[0].numpy()
 
@@ -93,13 +91,10 @@ def projected(
     points: Float[ndarray, "point 3"], c2w: Float[Tensor, "4 4"], fovy_deg: float
 ) -> Float[ndarray, "point 2"]:
     """Texture coordinates in the picture, v upwards."""
-    to_clip = cameras.world_to_clip(c2w[None], cameras.projection(radians(fovy_deg, c2w), 1.0, 0.01, 100.0))[0].numpy()
+    seen = cameras.projection(c2w.new_tensor([fovy_deg]), 1.0, 0.01, 100.0)
+    to_clip = cameras.world_to_clip(c2w[None], seen)[0].numpy()
     clip = points @ to_clip[:, :3].T + to_clip[:, 3]
     return 0.5 + 0.5 * clip[:, :2] / clip[:, 3:]
-
-
-def radians(angle_deg: float, like: Float[Tensor, "4 4"]) -> Float[Tensor, "1"]:
-    return torch.deg2rad(like.new_tensor([angle_deg]))
 
 
 def used_corners(inside: Bool[ndarray, "cell cell"]) -> tuple[Int[ndarray, "vertex"], Int[ndarray, "quad 4"]]:

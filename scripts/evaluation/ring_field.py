@@ -64,8 +64,7 @@ class Ring:
     fovy_deg: float
 
     def rays(self, size: int) -> tuple[Float[Tensor, "view h w 3"], Float[Tensor, "view h w 3"]]:
-        fovy = torch.deg2rad(torch.full((len(self.c2w),), self.fovy_deg))
-        return cameras.rays(self.c2w, fovy, size, size)
+        return cameras.rays(self.c2w, torch.full((len(self.c2w),), self.fovy_deg), size, size)
 
 
 def reprojected(images: Float[Tensor, "view 3 h w"], ring: Ring, steps: int, seed: int) -> Float[Tensor, "view 3 h w"]:

@@ -78,6 +78,7 @@ def test_a_batch_has_the_shapes_of_upstream():
         "azimuth": (16,),
         "camera_distances": (16,),
         "fovy": (16,),
+        "fovy_deg": (16,),
     }
     assert (batch["height"], batch["width"]) == (4, 6)
     assert torch.allclose(batch["rays_d"].norm(dim=-1), torch.ones(16, 4, 6))
@@ -91,6 +92,7 @@ def test_every_draw_stays_within_its_range():
         "azimuth": (-30, 50),
         "camera_distances": (3, 4),
         "fovy": (math.radians(20), math.radians(25)),
+        "fovy_deg": (20, 25),
     }.items():
         values = all_views(dataset, key)
         assert low - 1e-4 <= values.min() and values.max() <= high + 1e-4

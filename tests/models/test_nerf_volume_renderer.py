@@ -1,7 +1,5 @@
 """Pictures of fields that are known in closed form."""
 
-import math
-
 import pytest
 import torch
 
@@ -37,7 +35,7 @@ class Ball(BaseImplicitGeometry):
 
 def camera_rays(size=SIZE):
     c2w = orbit(torch.tensor([10.0, -20.0]), torch.tensor([0.0, 135.0]), torch.full((2,), DISTANCE))
-    return rays(c2w, torch.full((2,), math.radians(20.0)), size, size)
+    return rays(c2w, torch.full((2,), 20.0), size, size)
 
 
 def renderer(geometry=None, material=None, **config):

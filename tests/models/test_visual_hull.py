@@ -6,8 +6,7 @@ from threestudio.models.geometry.visual_hull import VisualHull
 
 def world_to_clip(elevation_deg: float, azimuth_deg: float) -> torch.Tensor:
     c2w = cameras.orbit(torch.tensor([elevation_deg]), torch.tensor([azimuth_deg]), torch.tensor([3.8]))
-    fovy = torch.deg2rad(torch.tensor([20.0]))
-    return cameras.world_to_clip(c2w, cameras.projection(fovy, 1.0, 0.1, 100.0))[0]
+    return cameras.world_to_clip(c2w, cameras.projection(torch.tensor([20.0]), 1.0, 0.1, 100.0))[0]
 
 
 def test_before_it_is_carved_the_hull_is_everywhere():

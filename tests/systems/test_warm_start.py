@@ -15,7 +15,7 @@ def reference(color=(0.9, 0.2, 0.1)):
     return {
         "azimuth": torch.tensor([15.0]),
         "camera_distances": torch.tensor([3.8]),
-        "fovy": torch.tensor([0.35]),
+        "fovy_deg": torch.tensor([20.0]),
         "rgb": torch.tensor(color).expand(1, 4, 4, 3),
         "mask": torch.ones(1, 4, 4, 1, dtype=torch.bool),
     }

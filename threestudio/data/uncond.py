@@ -5,7 +5,6 @@ Config keys and their meaning are upstream's.
 """
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,10 +61,9 @@ class RandomCameraDataModuleConfig:
 def camera_batch(
     c2w: Float[Tensor, "view 4 4"], fovy_deg: Float[Tensor, "view"], height: int, width: int, normalize: bool
 ) -> dict[str, Any]:
-    """What every batch says about its cameras; `fovy` in radians."""
-    fovy = torch.deg2rad(fovy_deg)
-    rays_o, rays_d = cameras.rays(c2w, fovy, height, width, normalize=normalize)
-    projection = cameras.projection(fovy, width / height, NEAR, FAR)
+    """What every batch says about its cameras; `fovy`, upstream's key, is in radians."""
+    rays_o, rays_d = cameras.rays(c2w, fovy_deg, height, width, normalize=normalize)
+    projection = cameras.projection(fovy_deg, width / height, NEAR, FAR)
     return {
         "rays_o": rays_o,
         "rays_d": rays_d,
@@ -73,7 +71,8 @@ def camera_batch(
         "proj_mtx": projection,
         "c2w": c2w,
         "camera_positions": c2w[:, :3, 3],
-        "fovy": fovy,
+        "fovy": torch.deg2rad(fovy_deg),
+        "fovy_deg": fovy_deg,
         "height": height,
         "width": width,
     }
@@ -139,8 +138,8 @@ class RandomCameraIterableDataset(IterableDataset, Updateable):
         sampling = self.cfg.elevation_sampling
         if sampling == "uniform" or (sampling == "mixed" and coin):
             return uniform(bounds, count, generator)
-        low, high = (math.sin(math.radians(bound)) for bound in bounds)
-        return torch.rad2deg(torch.asin(uniform((low, high), count, generator)))
+        low, high = (cameras.sphere_height(bound) for bound in bounds)
+        return cameras.elevation_deg_at(uniform((low, high), count, generator))
 
     def sample_azimuth(self, bounds: Sequence[float], count: int, generator: Generator) -> Float[Tensor, "view"]:
         if not self.cfg.batch_uniform_azimuth:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 from torch import Tensor
 
+from threestudio.cameras import pixel_size
 from threestudio.models.isosurface import Density, Solid
 from threestudio.models.mesh import Mesh
 from threestudio.models.reference_view import FirstHits, ReferenceView
@@ -33,7 +34,7 @@ def lost_parts(mesh: Mesh, view: ReferenceView, density: Density, bbox: Float[Te
     lost = lost_pixels(mask & (opacity > FAINTEST), hit)
     if not (hit.any() and lost.any()):
         return None
-    pixel = 2.0 * np.tan(0.5 * np.deg2rad(view.fovy_deg)) / shape[0]  # at distance 1
+    pixel = pixel_size(view.fovy_deg, shape[0])  # at distance 1
     width = ndimage.distance_transform_edt(np.pad(lost, 1))[1:-1, 1:-1] * pixel
     middle = _attached(middle, hits * (1.0 + width), pixel)
     half = width * middle

@@ -45,11 +45,11 @@ def render_mesh(
     light = light_direction(light_azimuth_deg) if shading == "diffuse" else None
     fine = (height * supersample, width * supersample)
     c2w = c2w.detach().cpu().float()
-    fovy = torch.deg2rad(torch.tensor([float(fovy_deg)]))
-    in_camera = rays(torch.eye(4)[None], fovy, *fine)[1][0].numpy()
+    field_of_view = torch.tensor([float(fovy_deg)])
+    in_camera = rays(torch.eye(4)[None], field_of_view, *fine)[1][0].numpy()
     pictures = np.zeros((len(c2w), height, width, 4), np.uint8)
     for picture, matrix, (rows, columns) in zip(
-        pictures, c2w.numpy(), windows(surfaces, c2w, fovy, *fine), strict=True
+        pictures, c2w.numpy(), windows(surfaces, c2w, field_of_view, *fine), strict=True
     ):
         directions = in_camera[rows, columns] @ matrix[:3, :3].T
         rgba = np.zeros((*fine, 4), np.float32)
@@ -129,7 +129,7 @@ def base_colour(material: object, default: float) -> Float[ndarray, "3"]:
 
 
 def windows(
-    surfaces: list[Surface], c2w: Float[Tensor, "view 4 4"], fovy: Float[Tensor, "1"], height: int, width: int
+    surfaces: list[Surface], c2w: Float[Tensor, "view 4 4"], fovy_deg: Float[Tensor, "1"], height: int, width: int
 ) -> list[tuple[slice, slice]]:
     """Rows and columns that can see the bounding box: most rays of a picture would miss, and are not cast."""
     whole = (slice(0, height), slice(0, width))
@@ -138,7 +138,7 @@ def windows(
     points = np.concatenate([surface.vertices[np.unique(surface.faces)] for surface in surfaces])
     low, high = points.min(axis=0), points.max(axis=0)
     corners = [[x, y, z, 1.0] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])]
-    to_clip = world_to_clip(c2w, projection(fovy.expand(len(c2w)), width / height, near=0.01, far=1000.0))
+    to_clip = world_to_clip(c2w, projection(fovy_deg.expand(len(c2w)), width / height, near=0.01, far=1000.0))
     clip = torch.einsum("vij,kj->vki", to_clip, torch.tensor(corners, dtype=c2w.dtype)).numpy()
     result = []
     for view in clip:

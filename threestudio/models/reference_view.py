@@ -30,7 +30,7 @@ class ReferenceView:
         self, positions: Float[np.ndarray, "point 3"], height: int, width: int
     ) -> tuple[Float[np.ndarray, "point"], Float[np.ndarray, "point"]]:
         """Rows and columns in a picture of this size, in units of pixels, counted from the centre of the first one."""
-        projection = cameras.projection(self._fovy(), width / height, 0.01, 100.0)
+        projection = cameras.projection(self._fovy_deg(), width / height, 0.01, 100.0)
         to_clip = cameras.world_to_clip(self._c2w(), projection)[0].numpy()
         clip = positions @ to_clip[:, :3].T + to_clip[:, 3]
         x, y = (clip[:, :2] / clip[:, 3:]).T
@@ -46,13 +46,13 @@ class ReferenceView:
 
     def directions(self, height: int, width: int) -> Float[np.ndarray, "h w 3"]:
         """Of length 1, through the pixel centres of a picture of this size."""
-        return cameras.rays(self._c2w(), self._fovy(), height, width)[1][0].numpy()
+        return cameras.rays(self._c2w(), self._fovy_deg(), height, width)[1][0].numpy()
 
     def _c2w(self) -> torch.Tensor:
         return torch.as_tensor(self.c2w, dtype=torch.float64)[None]
 
-    def _fovy(self) -> torch.Tensor:
-        return torch.deg2rad(torch.tensor([self.fovy_deg], dtype=torch.float64))
+    def _fovy_deg(self) -> torch.Tensor:
+        return torch.tensor([self.fovy_deg], dtype=torch.float64)
 
 
 class FirstHits:

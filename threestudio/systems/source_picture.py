@@ -35,8 +35,8 @@ def hand_picture_over(guidance: Any, datamodule: Any, saver: SaverMixin) -> None
 def carve(hull: VisualHull, datamodule: Any) -> None:
     """The picture's silhouette, at the hull's own resolution."""
     mask = torch.from_numpy(datamodule.picture.rgba[..., 3] > 0.5)
-    fovy = torch.deg2rad(torch.tensor([float(datamodule.cfg.default_fovy_deg)]))
-    view = cameras.world_to_clip(camera_of(datamodule.cfg).float(), cameras.projection(fovy, 1.0, 0.1, 100.0))
+    fovy_deg = torch.tensor([float(datamodule.cfg.default_fovy_deg)])
+    view = cameras.world_to_clip(camera_of(datamodule.cfg).float(), cameras.projection(fovy_deg, 1.0, 0.1, 100.0))
     hull.carve(mask.to(hull.silhouette.device), view[0].to(hull.silhouette.device))
 
 

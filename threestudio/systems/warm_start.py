@@ -46,7 +46,7 @@ class WarmStartViews:
     azimuth_deg: Float[Tensor, "view"]
     distance: Float[Tensor, "view"]
     c2w: Float[Tensor, "view 4 4"]
-    fovy: Float[Tensor, "1"]  # radians
+    fovy_deg: Float[Tensor, "1"]
 
     @classmethod
     def predict(
@@ -62,7 +62,7 @@ class WarmStartViews:
         if whitish_share(shown) < WHITISH_SHARE:
             rgba = cut_out(rgb, shown)
             rgb, opacity = on_white(rgba), rgba[:, 3:]
-        return cls(rgb, opacity, elevation, azimuth, distance, c2w, reference["fovy"])
+        return cls(rgb, opacity, elevation, azimuth, distance, c2w, reference["fovy_deg"])
 
     def batch(self, step: int, views: int, height: int, width: int) -> dict[str, Any]:
         """What the renderer takes, of a few views that depend on the step alone, and the targets `rgb` [view h w 3]
@@ -70,7 +70,7 @@ class WarmStartViews:
         drawn = torch.randperm(len(self.rgb), generator=step_generator(get_seed(), "warm-start-views", step))[:views]
         drawn = drawn.to(self.rgb.device)
         c2w = self.c2w[drawn]
-        rays_o, rays_d = cameras.rays(c2w, self.fovy.expand(len(drawn)), height, width)
+        rays_o, rays_d = cameras.rays(c2w, self.fovy_deg.expand(len(drawn)), height, width)
         return {
             "rays_o": rays_o,
             "rays_d": rays_d,
