@@ -6,9 +6,12 @@ Rows, transposes and dropped axes are views that cost nothing, as torch's are: c
 that.
 """
 
+import bisect
 import dataclasses
 import math
 import mmap
+import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +19,35 @@ from typing import Any
 import torch
 from torch import Tensor
 
+# Of Linux on x86 and ARM; Python names it from 3.13 on. Without it no file larger than the memory can be mapped so.
+MAP_NORESERVE = 0x4000
+
 
 class MappedFile:
-    """A file's bytes. Writing to them (an optimizer may) changes this process's copy, never the file."""
+    """A file's bytes, of which parts can be lent to tensors.
+
+    Writing to them (an optimizer may) changes this process's copy, never the file. Where the system maps no file so,
+    nothing is lent.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lent: list[tuple[int, int]] = []
         with open(path, "rb") as file:
-            self.bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            try:
+                self.bytes, self.lends = _mapped_to_write(file.fileno()), True
+            except OSError:
+                self.bytes, self.lends = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), False
+
+    def lend(self, start: int, stop: int, alignment: int) -> bool:
+        """Whether a tensor may use these bytes: no two may share any, as one of them may be written to."""
+        place = bisect.bisect(self.lent, (start, stop))
+        before, after = self.lent[max(place - 1, 0) : place], self.lent[place : place + 1]
+        taken = any(first < stop and start < last for first, last in before + after)
+        if not self.lends or taken or start % alignment:
+            return False
+        self.lent.insert(place, (start, stop))
+        return True
 
     def release(self, start: int, stop: int) -> None:
         """Take the pages within out of this process's memory; the next access reads them again."""
@@ -31,6 +55,12 @@ class MappedFile:
         length = stop - stop % mmap.PAGESIZE - start
         if length > 0 and hasattr(self.bytes, "madvise"):
             self.bytes.madvise(mmap.MADV_DONTNEED, start, length)
+
+
+def _mapped_to_write(file: int) -> mmap.mmap:
+    if sys.platform != "linux":
+        return mmap.mmap(file, 0, access=mmap.ACCESS_COPY)
+    return mmap.mmap(file, 0, flags=mmap.MAP_PRIVATE | MAP_NORESERVE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
 
 
 @dataclass(frozen=True)
@@ -79,9 +109,13 @@ class StoredTensor:
         if self.extent == 0:
             return torch.empty(self.shape, dtype=wanted, device=device)
         first = self.offset + self.start * self.dtype.itemsize
-        flat = torch.frombuffer(self.file.bytes, dtype=self.dtype, count=self.extent - self.start, offset=first)
+        with warnings.catch_warnings():
+            # What is not lent is only read from.
+            warnings.filterwarnings("ignore", message="The given buffer is not writable")
+            flat = torch.frombuffer(self.file.bytes, dtype=self.dtype, count=self.extent - self.start, offset=first)
         lying = flat.as_strided(self.shape, self.stride)
-        if wanted == self.dtype and torch.device(device).type == "cpu" and lying.is_contiguous():
+        usable = wanted == self.dtype and torch.device(device).type == "cpu" and lying.is_contiguous()
+        if usable and self.file.lend(first, first + flat.nbytes, self.dtype.itemsize):
             return lying
         result = torch.empty(self.shape, dtype=wanted, device=device)
         result.copy_(lying)

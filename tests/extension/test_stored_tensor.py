@@ -1,0 +1,58 @@
+import dataclasses
+
+import pytest
+import torch
+from cascade_zero123.zero123 import stored_tensor
+from cascade_zero123.zero123.stored_tensor import MappedFile, StoredTensor, contiguous_strides
+
+VALUES = torch.arange(24, dtype=torch.float32)
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """24 numbers as [4 6], behind 8 other bytes."""
+    (tmp_path / "numbers").write_bytes(bytes(8) + VALUES.numpy().tobytes())
+    shape = (4, 6)
+    file = MappedFile(tmp_path / "numbers")
+    return StoredTensor(file, "numbers", torch.float32, 8, 0, shape, contiguous_strides(shape))
+
+
+def test_what_lies_as_it_is_wanted_is_not_copied_and_keeps_no_more_than_itself(stored):
+    rows = stored.rows(1, 3).read()
+    assert torch.equal(rows, VALUES.view(4, 6)[1:3])
+    assert stored.file.lent == [(8 + 6 * 4, 8 + 18 * 4)]
+    assert rows.untyped_storage().nbytes() == rows.nbytes, "else a checkpoint of it would hold its neighbours too"
+
+
+@pytest.mark.parametrize("how", ["transposed", "other precision"])
+def test_what_does_not_is_copied(stored, how):
+    value = stored.transposed().read() if how == "transposed" else stored.read(torch.float16)
+    expected = VALUES.view(4, 6).T if how == "transposed" else VALUES.view(4, 6).half()
+    assert torch.equal(value, expected) and value.is_contiguous() and stored.file.lent == []
+
+
+def test_bytes_that_one_tensor_has_are_copied_for_another(stored):
+    whole, part, behind = stored.read(), stored.rows(2, 4).read(), stored.rows(0, 2).read()
+    whole.zero_()
+    assert torch.equal(part, VALUES.view(4, 6)[2:]) and torch.equal(behind, VALUES.view(4, 6)[:2])
+
+
+def test_neighbours_are_both_lent(stored):
+    for start, stop in ((2, 4), (0, 1), (1, 2)):
+        assert torch.equal(stored.rows(start, stop).read(), VALUES.view(4, 6)[start:stop])
+    assert len(stored.file.lent) == 3
+
+
+def test_bytes_at_an_odd_address_are_copied(tmp_path):
+    (tmp_path / "numbers").write_bytes(bytes(3) + VALUES.numpy().tobytes())
+    file = MappedFile(tmp_path / "numbers")
+    value = StoredTensor(file, "numbers", torch.float32, 3, 0, (24,), (1,)).read()
+    assert torch.equal(value, VALUES) and file.lent == []
+
+
+def test_where_nothing_can_be_mapped_to_write_all_is_copied(stored, monkeypatch):
+    monkeypatch.setattr(stored_tensor, "_mapped_to_write", lambda file: (_ for _ in ()).throw(OSError(12, "no memory")))
+    refused = dataclasses.replace(stored, file=MappedFile(stored.file.path))
+    value = refused.read()
+    value.zero_()
+    assert torch.equal(refused.read(), VALUES.view(4, 6)) and not refused.file.lent
