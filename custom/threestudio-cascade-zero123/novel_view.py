@@ -4,10 +4,10 @@
     coarse_j = Base(source, pose source -> target j),  in as many steps as the prompts
     view_j   = Refiner(source, prompts, coarse_j with the zero transition)            (Eq. 8-11)
 
-The coarse target is one more view that Base shows the Refiner, so it has the prompts' steps and scale, as in the
-Refiner's training. Both stages start target j from the same noise, which depends on (seed, j) alone and not on the
-chunks in which targets go through a network. So two runs with one seed compare view by view; without prompts and coarse
-target, and with Base in the Refiner's place, this is plain Zero-1-to-3. Images are in [0, 1].
+The coarse target is one more view that Base shows the Refiner: it has the prompts' steps and scale, and noise of its
+own, as in the Refiner's training. The noise of view j depends on (seed, j) alone and not on the chunks in which targets
+go through a network. So two runs with one seed compare view by view; without prompts and coarse target, and with Base
+in the Refiner's place, this is plain Zero-1-to-3. Images are in [0, 1].
 """
 
 import math
@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from .cascade.cache import ViewCache
 from .cascade.context import Cascade, joined
-from .cascade.prompt_views import NEARBY_DEG, PromptViews, Sampling, prompt_views
+from .cascade.prompt_views import NEARBY_DEG, PromptViews, Sampling, eight_bit, prompt_views
 from .cascade.source import as_model_sees
 from .errors import UserError
 from .seeding import draw_generator
@@ -123,10 +123,11 @@ def base_stage(
     if not coarse_target:
         return BaseViews(source, pose, prompts, None)
     base = loaded_once()
-    shown = replace(sampling, steps=prompting.sampling.steps, scale=prompting.sampling.scale)
+    shown = replace(sampling, steps=prompting.sampling.steps, scale=prompting.sampling.scale, eta=0.0)
     with bars("Coarse targets", network_steps(len(targets.distance), shown)) as progress:
-        coarse = sample_targets(base, Cascade.of(base, source, pose), targets, shown, progress=progress)
-    return BaseViews(source, pose, prompts, coarse)
+        cascade = Cascade.of(base, source, pose)
+        coarse = sample_targets(base, cascade, targets, shown, progress=progress, purpose="coarse target")
+    return BaseViews(source, pose, prompts, eight_bit(coarse).float() / 255.0)
 
 
 @torch.no_grad()
@@ -149,15 +150,16 @@ def sample_targets(
     sampling: TargetSampling,
     coarse: Float[Tensor, "view 3 h w"] | None = None,
     progress: Progress | None = None,
+    purpose: str = "target",
 ) -> Float[Tensor, "view 3 h w"]:
-    """One DDIM stage, chunk by chunk; `coarse` are shown at the targets' own poses."""
+    """One DDIM stage, chunk by chunk; `coarse` are shown at the targets' own poses, `purpose` has noise of its own."""
     count, views = len(targets.distance), []
     for first in range(0, count, sampling.chunk):
         rows = range(first, min(first + sampling.chunk, count))
         chunk = slice(rows.start, rows.stop)
         embeddings = None if coarse is None else model.image_embedding(coarse[chunk])
         context = cascade.context(model, Pose(*(value[chunk] for value in targets)), embeddings)
-        step_noise = partial(view_noise, model, sampling.seed, rows, device=targets.distance.device)
+        step_noise = partial(view_noise, model, sampling.seed, rows, device=targets.distance.device, purpose=purpose)
         told = _later(progress, first // sampling.chunk * sampling.steps, network_steps(count, sampling))
         latents = sample_ddim(
             model, context, step_noise(0), sampling.steps, sampling.scale, told, sampling.eta, step_noise
@@ -167,10 +169,10 @@ def sample_targets(
 
 
 def view_noise(
-    model: Zero123, seed: int, views: Sequence[int], step: int, device: torch.device
+    model: Zero123, seed: int, views: Sequence[int], step: int, device: torch.device, purpose: str = "target"
 ) -> Float[Tensor, "view c h w"]:
     """The noise of some target views, drawn on the CPU: that they start from (step 0), and that step 1 .. adds."""
-    draws = [torch.randn(model.latent_shape, generator=draw_generator(seed, f"target {v}", step)) for v in views]
+    draws = [torch.randn(model.latent_shape, generator=draw_generator(seed, f"{purpose} {v}", step)) for v in views]
     return torch.stack(draws).to(device)
 
 

@@ -3,10 +3,19 @@ import weakref
 
 import pytest
 import torch
+from cascade_zero123.cascade.context import Cascade
 from cascade_zero123.cascade.prompt_views import Sampling
 from cascade_zero123.cascade.source import as_model_sees
 from cascade_zero123.errors import UserError
-from cascade_zero123.novel_view import Prompting, TargetSampling, base_stage, novel_views, target_poses, view_noise
+from cascade_zero123.novel_view import (
+    Prompting,
+    TargetSampling,
+    base_stage,
+    novel_views,
+    sample_targets,
+    target_poses,
+    view_noise,
+)
 from cascade_zero123.zero123.pose import Pose
 from tiny_zero123 import SIZE, ball_picture, tiny_model
 
@@ -31,10 +40,25 @@ def test_views_do_not_depend_on_the_chunks_in_which_they_are_made(chunk, eta):
     assert (whole.images - whole.base.coarse).abs().max() > 1e-3
 
 
-def test_the_baseline_with_the_prompts_sampling_is_the_cascade_s_coarse_stage():
-    baseline = views(refiner=BASE, prompting=BASELINE, coarse_target=False, steps=2)
+def test_the_baseline_is_base_alone():
+    baseline = views(refiner=BASE, prompting=BASELINE, coarse_target=False)
     assert baseline.base.coarse is None and len(baseline.base.prompts.images) == 0
-    torch.testing.assert_close(baseline.images, views(scale=4.0).base.coarse)
+    source = as_model_sees(ball_picture(), SIZE)
+    sampling = TargetSampling(steps=3, scale=1.5, seed=4)
+    torch.testing.assert_close(
+        baseline.images, sample_targets(BASE, Cascade.of(BASE, source, SOURCE), TARGETS, sampling)
+    )
+
+
+def test_a_coarse_target_is_sampled_as_the_prompts_are_and_not_as_the_views():
+    coarse = views().base.coarse
+    for other in ({"steps": 5}, {"scale": 4.0}, {"eta": 1.0}):
+        assert torch.equal(views(**other).base.coarse, coarse)
+    fewer = Prompting(PROMPTING.offsets_deg, Sampling(steps=1, scale=1.5, seed=0))
+    assert not torch.equal(views(prompting=fewer).base.coarse, coarse)
+    like_it = views(refiner=BASE, prompting=BASELINE, coarse_target=False, steps=2)
+    assert (like_it.images - coarse).abs().max() > 0.01, "its noise is that of the view"
+    assert torch.equal(coarse, (coarse * 255).round() / 255)
 
 
 def test_a_view_s_noise_depends_on_its_place_and_the_seed_alone():
