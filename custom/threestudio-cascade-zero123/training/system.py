@@ -8,7 +8,6 @@ In both, `base` is the moving average of `model` (Eq. 13), and it is what is sav
 """
 
 import copy
-import shutil
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,13 +20,13 @@ from torch import Tensor
 
 import threestudio
 from threestudio.systems.base import BaseSystem
-from threestudio.utils.atomic import atomic_folder
 from threestudio.utils.config import parse_structured
 
 from ..errors import UserError
 from ..novel_view import console_bars
 from ..seeding import draw_generator
 from ..zero123.architecture import Architecture, build_model
+from ..zero123.diffusers_folder import save_cascade
 from ..zero123.model import Zero123
 from ..zero123.patch_autoencoder import PatchAutoencoder
 from ..zero123.weights import load_zero123, save_zero123
@@ -206,14 +205,27 @@ class Zero123Training(BaseSystem):
     def on_validation_epoch_end(self) -> None:
         metrics = {name: f"{float(v):.2f}" for name, v in self.trainer.callback_metrics.items() if "psnr" in name}
         threestudio.info(f"step {self.global_step}: {metrics}")
-        if self._save_dir is not None and self.global_rank == 0:
-            folder = self.get_save_path(f"weights/it{self.global_step}")
-            shutil.rmtree(folder, ignore_errors=True)  # of this run before it was stopped, and resumed
-            with atomic_folder(folder) as partial:
-                save_zero123(copy.deepcopy(self.base).half(), partial / "base")
-                if self.cfg.refiner:
-                    refiner = copy.deepcopy(self.model).half()
-                    save_zero123(refiner, partial / "refiner", shared_with=partial / "base")
+        if self._save_dir is not None:
+            self.save_weights(self.get_save_path(f"weights/it{self.global_step}"))
+
+    def save_weights(self, folder: str) -> None:
+        """By one process; if it cannot, all stop, or the others would wait for it forever."""
+        failure = None
+        if self.global_rank == 0:
+            try:
+                self.write_weights(folder)
+            except UserError as error:
+                failure = error
+        failure = self.trainer.strategy.broadcast(failure)
+        if failure is not None:
+            raise failure
+
+    def write_weights(self, folder: str) -> None:
+        base = copy.deepcopy(self.base).half()
+        if self.cfg.refiner:
+            save_cascade(base, copy.deepcopy(self.model).half(), folder)
+        else:
+            save_zero123(base, f"{folder}/base")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The pools of all processes: a resumed run draws from what Base sampled before."""

@@ -11,6 +11,7 @@ A cascade is a folder with `base/` and `refiner/`; a refiner without `vae/` or `
 import dataclasses
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,16 @@ from .model import Settings, Zero123
 from .patch_autoencoder import PatchAutoencoder
 from .stored_tensor import StoredTensor
 from .tensor_files import open_tensors
+from .whole_folder import whole_folder
 
 SETTINGS = "zero123.json"
-POSITIVE = ("image_size", "fovy_deg", "camera_distance", "object_ratio")
+POSITIVE = ("image_size", "fovy_deg", "camera_distance", "object_ratio", "prompt_steps")
 SCHEDULER = "scheduler/scheduler_config.json"
 PARTS = ("unet", "vae", "image_encoder", "cc_projection")
 SHARED_PARTS = ("vae", "image_encoder")
+REFINER_PARTS = tuple(part for part in PARTS if part not in SHARED_PARTS)
+FILES = (*PARTS, "scheduler", SETTINGS)
+CASCADE = ("base", "refiner")
 OTHER_PROJECTION = "clip_camera_projection"
 SAFETENSORS = ("diffusion_pytorch_model.safetensors", "model.safetensors")
 STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
@@ -77,18 +82,28 @@ def projection(
 
 
 def save_zero123(model: Zero123, path: str | Path, shared_with: str | Path | None = None) -> None:
-    """Write our layout; parts that `shared_with` (the sibling base folder) has are left out."""
-    folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
-    for part in PARTS if shared_with is None else (part for part in PARTS if part not in SHARED_PARTS):
+    """Write our layout, whole or not at all; parts that `shared_with` (the sibling base folder) has are left out."""
+    with whole_folder(path, FILES) as folder:
+        _write(model, folder, PARTS if shared_with is None else REFINER_PARTS)
+
+
+def save_cascade(base: Zero123, refiner: Zero123, path: str | Path) -> None:
+    """Both, whole or not at all, as a folder with `base/` and `refiner/`; the refiner shares base's parts."""
+    with whole_folder(path, CASCADE) as folder:
+        _write(base, folder / CASCADE[0], PARTS)
+        _write(refiner, folder / CASCADE[1], REFINER_PARTS)
+
+
+def _write(model: Zero123, folder: Path, parts: Iterable[str]) -> None:
+    for part in parts:
         module = getattr(model, part)
         if isinstance(module, nn.Linear):
-            (folder / part).mkdir(exist_ok=True)
+            (folder / part).mkdir(parents=True)
             tensors = {key: value.contiguous() for key, value in module.state_dict().items()}
             save_file(tensors, folder / part / SAFETENSORS[1], {"format": "pt"})
         else:
             module.save_pretrained(folder / part)
-    (folder / SCHEDULER).parent.mkdir(exist_ok=True)
+    (folder / SCHEDULER).parent.mkdir()
     (folder / SCHEDULER).write_text(_json({"_class_name": "DDIMScheduler", **model.scheduler_config}))
     (folder / SETTINGS).write_text(_json(dataclasses.asdict(model.settings)))
 

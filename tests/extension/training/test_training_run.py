@@ -112,3 +112,13 @@ def test_what_is_looked_at_while_training_is_written(whole):
     assert {"train/loss", "train/samples_per_second", "val/psnr", "val/psnr_true_context"} <= set(
         events.Tags()["scalars"]
     )
+
+
+def test_where_the_first_process_cannot_save_all_end_and_none_waits(tmp_path):
+    taken = tmp_path / "outputs/train-base/tiny/save/weights/it1/base/notes.txt"
+    taken.parent.mkdir(parents=True)
+    taken.touch()
+    finished = launch(config(tmp_path, "train-base", 1, trainer__devices=2, trainer__strategy="ddp"))
+    assert finished.returncode == 2
+    assert "not only a model is in it but notes.txt" in finished.stderr.strip().splitlines()[-1]
+    assert taken.exists()
