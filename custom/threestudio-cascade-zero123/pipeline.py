@@ -88,7 +88,7 @@ class CascadeZero123Pipeline:
         prompt_views: Sequence[Sequence[float]] = NEARBY_DEG,
         coarse_target: bool = True,
         num_inference_steps: int = 50,
-        num_prompt_steps: int = 25,
+        num_prompt_steps: int | None = None,
         guidance_scale: float = 3.0,
         prompt_guidance_scale: float | None = None,
         eta: float = 0.0,
@@ -104,8 +104,7 @@ class CascadeZero123Pipeline:
         An image with transparency is centred as the model knows objects; one without is taken as it is, square and on
         white. `elevation_deg` is that of its camera (by default the typical one of the weights). `prompt_views` are
         offsets from the image's camera; [] with `coarse_target=False` is plain Zero-1-to-3 by the Refiner's weights.
-        Coarse targets have the prompts' steps and scale; the scale is by default that of the views. The bundled Refiner
-        was trained on one step and scale 1.
+        The steps and scale of prompts and coarse targets are by default those that the Refiner's settings name.
         `generator` decides all noise (None: seed 0). `callback(stage, done, total)` is told of every network step.
         """
         if output_type not in OUTPUT_TYPES:
@@ -113,8 +112,7 @@ class CascadeZero123Pipeline:
         settings = self.base.settings
         elevation = settings.cond_elevation_deg if elevation_deg is None else elevation_deg
         seed = 0 if generator is None else int(torch.randint(2**31, (), generator=generator, device=generator.device))
-        prompt_scale = guidance_scale if prompt_guidance_scale is None else prompt_guidance_scale
-        prompts = Sampling(num_prompt_steps, prompt_scale, seed)
+        prompts = prompt_sampling(self.refiner, num_prompt_steps, prompt_guidance_scale, seed)
         views = novel_views(
             self.base,
             self.refiner,
@@ -150,6 +148,14 @@ class CascadeZero123Pipeline:
                 yield told
 
         return bars
+
+
+def prompt_sampling(refiner: Zero123, steps: int | None, scale: float | None, seed: int) -> Sampling:
+    """What is given, else what the Refiner is shown best."""
+    settings = refiner.settings
+    return Sampling(
+        settings.prompt_steps if steps is None else steps, settings.prompt_scale if scale is None else scale, seed
+    )
 
 
 def prepared(image: str | Path | Image.Image | Float[Tensor, "ih iw 4"], ratio: float) -> Float[Tensor, "side side 4"]:

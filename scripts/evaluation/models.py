@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--without-coarse-target", action="append", default=[], metavar="NAME")
     parser.add_argument("--steps", type=int, default=25, help="DDIM steps of the views [25]")
     parser.add_argument("--scale", type=float, default=1.5, help="their guidance scale [1.5]")
-    parser.add_argument("--prompt-steps", type=int, default=5, help="DDIM steps of prompts and coarse targets [5]")
+    parser.add_argument("--prompt-steps", type=int, default=1, help="DDIM steps of prompts and coarse targets [1]")
     parser.add_argument("--prompt-scale", type=float, default=1.0, help="their guidance scale [1]")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

@@ -19,13 +19,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from cascade_zero123.cascade.prompt_views import Sampling
 from cascade_zero123.cascade.source import as_model_sees, read_rgba
 from cascade_zero123.errors import UserError
 from cascade_zero123.metrics import Score, Unavailable, clip_score, mean_score, perceptual, psnr, score, ssim
 from cascade_zero123.metrics.lpips import why_no_lpips
 from cascade_zero123.novel_view import Prompting, TargetSampling, novel_views
-from cascade_zero123.pipeline import CascadeZero123Pipeline
+from cascade_zero123.pipeline import CascadeZero123Pipeline, prompt_sampling
 from cascade_zero123.seeding import draw_generator
 from cascade_zero123.zero123.pose import Pose, pose_from_world_to_camera
 from jaxtyping import Float
@@ -55,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--objects", type=int, default=200, help="how many to draw [200]")
     parser.add_argument("--targets", type=int, default=1, help="views of each object [1]")
     parser.add_argument("--steps", type=int, default=50, help="DDIM steps of the views [50]")
-    parser.add_argument("--prompt-steps", type=int, default=25, help="of prompt views and coarse targets [25]")
+    parser.add_argument("--prompt-steps", type=int, help="of prompt views and coarse targets [the Refiner's own]")
     parser.add_argument("--scale", type=float, default=3.0, help="guidance scale [3]")
-    parser.add_argument("--prompt-scale", type=float, help="of prompt views and coarse targets [the same]")
+    parser.add_argument("--prompt-scale", type=float, help="of prompt views and coarse targets [the Refiner's own]")
     parser.add_argument("--eta", type=float, default=0.0, help="DDIM's noise [0]")
     parser.add_argument("--chunk", type=int, default=8, help="views in a network at once [8]")
     parser.add_argument("--seed", type=int, default=0)
@@ -111,7 +110,7 @@ def scores_of(
     size, device, seed = pipeline.base.settings.image_size, pipeline.device, args.seed + one.index
     pose, targets = _pose(one.folder, [0], device), _pose(one.folder, one.targets, device)
     sampling = TargetSampling(args.steps, args.scale, seed, args.eta, args.chunk)
-    shown = Sampling(args.prompt_steps, _prompt_scale(args), seed)
+    shown = prompt_sampling(pipeline.refiner, args.prompt_steps, args.prompt_scale, seed)
     methods = {
         BASELINE: (pipeline.base, Prompting(offsets_deg=(), sampling=shown), False),
         CASCADE: (pipeline.refiner, Prompting(sampling=shown), True),
@@ -165,13 +164,10 @@ def _camera(file: Path) -> Float[np.ndarray, "3 4"]:
 
 def _settings(args: argparse.Namespace, pipeline: CascadeZero123Pipeline) -> str:
     size = pipeline.base.settings.image_size
-    prompts = f"{args.prompt_steps} steps and scale {_prompt_scale(args):g} of prompt views and coarse targets"
+    shown = prompt_sampling(pipeline.refiner, args.prompt_steps, args.prompt_scale, args.seed)
+    prompts = f"{shown.steps} steps and scale {shown.scale:g} of prompt views and coarse targets"
     sampling = f"{args.steps} DDIM steps, scale {args.scale:g} ({prompts}), eta {args.eta:g}, seed {args.seed}"
     return f"{args.targets} view(s) each at {size} px; {args.weights}: {sampling}; 95 % bootstrap intervals of the mean"
-
-
-def _prompt_scale(args: argparse.Namespace) -> float:
-    return args.scale if args.prompt_scale is None else args.prompt_scale
 
 
 def _notes(distance: Any, clip: Any) -> list[str]:

@@ -35,6 +35,8 @@ class Settings:
     cond_elevation_deg: float = 0.0  # typical elevation of a source view
     pose_token: str = "zero123"
     patch_tokens: bool = False  # a view's context tokens: its embedding (the paper's), or that and each patch's
+    prompt_steps: int = 25  # of DDIM, and guidance scale: of the views that this Refiner is shown best
+    prompt_scale: float = 3.0
     notice: str = ""  # what the console tells whoever uses these weights
 
 
