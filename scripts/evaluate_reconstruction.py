@@ -35,7 +35,7 @@ from evaluation.scores import (
 )
 from evaluation.summary import sheet, table
 from PIL import Image
-from reconstruction.plan import DECIDING
+from reconstruction.plan import deciding
 
 from threestudio.errors import UserError
 from threestudio.models.mesh_io import read_glb, write_glb
@@ -151,12 +151,12 @@ class Evaluation:
         return BASELINE if method == "zero123" else self.config
 
     def settings(self, method: str) -> dict[str, object]:
-        """What the scores depend on, beside the code and the weights."""
+        """What the scores depend on, beside the code."""
         if method in CONTROLS:
             return {}
         overrides = [*method_overrides(method), *self.overrides]
         cfg = config_to_primitive(load_config(str(self.config_of(method)), cli_args=overrides))
-        return {key: cfg[key] for key in DECIDING}
+        return deciding(cfg)
 
     def picture(self, name: str) -> Path:
         return self.out / "pictures" / f"{name}.png"

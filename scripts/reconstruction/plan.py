@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cascade_zero123.cascade.cache import weights_fingerprint
+from cascade_zero123.zero123.weights import weights_files
+
 from reconstruction.batch import refuse_other_settings
 from reconstruction.job import Job, read_json
 from reconstruction.pictures import find_pictures
@@ -15,6 +18,7 @@ from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
 from threestudio.utils.config import config_to_primitive, load_config
 
+ROOT = Path(__file__).resolve().parents[2]
 DECIDING = ("seed", "data_type", "data", "system_type", "system", "trainer")
 
 
@@ -70,10 +74,22 @@ def own_config(job: Job) -> Path:
 
 
 def settings_of(job: Job) -> dict[str, Any]:
-    """What a method's results depend on, beside the pictures, the code and the weights' content."""
+    """What a method's results depend on, beside the pictures and the code."""
     any_picture = Job("picture", "picture.png", job.method, job.config, job.overrides, "")
     cfg = config_to_primitive(load_config(job.config, cli_args=settings(any_picture)))
-    return {key: cfg[key] for key in DECIDING}
+    return deciding(cfg)
+
+
+def deciding(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a config, what its results depend on; of the weights on this machine, what changes with their content."""
+    guidance = cfg["system"].get("guidance") or {}
+    weights = {}
+    for name in ("base", "refiner"):
+        part = guidance.get(name) or {}
+        places = [place for at in (Path(), ROOT) if (place := at / (part.get("weights") or "")).exists()]
+        if part.get("weights") and places:
+            weights[name] = weights_fingerprint(weights_files(places[0], part.get("config")))
+    return {**{key: cfg[key] for key in DECIDING}, "weights": weights}
 
 
 def notices(methods: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -1,10 +1,14 @@
 import json
 
 import pytest
-from batch_stand_ins import PlayedEngine, done, make_job
+from batch_stand_ins import PlayedEngine, done, make_job, save_pictures
+from cascade_zero123.zero123.weights import save_zero123
 from reconstruction import batch
+from reconstruction.command import CASCADE
 from reconstruction.engine import WorkerDied
 from reconstruction.job import FAILED, RESULT, Result, read_result
+from reconstruction.plan import planned, settled
+from tiny_zero123 import save_tiny_cascade, tiny_model
 
 from threestudio.errors import UserError
 
@@ -89,6 +93,17 @@ def test_results_of_other_settings_are_refused_by_the_first_key_that_differs(tmp
         batch.refuse_other_settings("cascade", tmp_path, {"seed": 0, "system": {"loss": {"a": 2.0}, "empty": {}}})
     with pytest.raises(UserError, match="system.empty is {} there, unset here"):
         batch.refuse_other_settings("cascade", tmp_path, {"seed": 0, "system": {"loss": {"a": 1.0}}})
+
+
+def test_a_batch_does_not_go_on_with_other_weights_under_the_same_name(tmp_path):
+    save_tiny_cascade(tmp_path / "models")
+    weights = [f"system.guidance.{name}.weights={tmp_path}/models/{name}" for name in ("base", "refiner")]
+    pictures = save_pictures(tmp_path / "pictures", cat=(0.9, 0.5, 0.1))
+    for _ in range(2):
+        settled(planned(pictures, [CASCADE], weights, tmp_path / "out"))
+    save_zero123(tiny_model(seed=7), tmp_path / "models/refiner")
+    with pytest.raises(UserError, match="weights.refiner is .* choose another --out"):
+        settled(planned(pictures, [CASCADE], weights, tmp_path / "out"))
 
 
 def test_two_batches_do_not_write_over_each_other(tmp_path):
