@@ -252,7 +252,9 @@ def test_conversion_is_offered_for_large_files_only(file, config, caplog, monkey
         assert "convert_checkpoint" not in caplog.text
         monkeypatch.setattr("cascade_zero123.zero123.weights.WORTH_CONVERTING", 1000)
         announce(file, model)
-    assert f"python scripts/convert_checkpoint.py {file}" in caplog.text
+        assert caplog.text.rstrip().endswith(f"python scripts/convert_checkpoint.py {file} {file.with_suffix('')}")
+        announce(file, load_zero123(file, config=config, dtype=torch.bfloat16))
+    assert caplog.text.rstrip().endswith("--dtype bfloat16"), "only then it loads faster"
 
 
 # --- What it refuses ---

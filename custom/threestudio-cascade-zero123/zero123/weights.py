@@ -122,7 +122,9 @@ def _check_that_parts_fit(place: Path, model: Zero123) -> None:
 
 def _offer_conversion(file: Path, model: Zero123) -> None:
     kept = sum(tensor.nbytes for tensor in model.state_dict().values())
+    dtype = str(model.unet.dtype).removeprefix("torch.")
+    use, option = ("", "") if dtype == "float32" else (", and load it several times as fast", f" --dtype {dtype}")
     threestudio.info(
-        f"{file} has {file.stat().st_size / 1e9:.1f} GB, the model in it {kept / 1e9:.1f} GB. To keep that alone, "
-        f"and load it faster: python scripts/convert_checkpoint.py {file} {file.with_suffix('')}"
+        f"{file} has {file.stat().st_size / 1e9:.1f} GB, the model in it {kept / 1e9:.1f} GB. To keep that alone{use}: "
+        f"python scripts/convert_checkpoint.py {file} {file.with_suffix('')}{option}"
     )
