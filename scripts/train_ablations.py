@@ -3,18 +3,22 @@
     python scripts/train_ablations.py BASE [--out outputs/ablations] [--only nearby --only more] [key=value ...]
 
 BASE is the folder of a trained Base; further key=value go to every row (say trainer.max_steps=500). A row that is done
-is left as it is, an interrupted one goes on. Each ends as OUT/<row>/base and OUT/<row>/refiner, which
-scripts/evaluate.py novel-views compares (its help names the options that "larger" and "more" need). The row "two
-Zero-1-to-3 in cascade, frozen" is not trained: Base stands in for the Refiner.
+is left as it is, an interrupted one goes on, if its settings in OUT/<row>.json are today's. Each ends as OUT/<row>/base
+and OUT/<row>/refiner, which scripts/evaluate.py novel-views compares (its help names the options that "larger" and
+"more" need). The row "two Zero-1-to-3 in cascade, frozen" is not trained: Base stands in for the Refiner.
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from threestudio.errors import UserError
+from threestudio.utils.atomic import atomic_path
 from threestudio.utils.console import one_line
 
 ROOT = Path(__file__).parents[1]
@@ -49,21 +53,55 @@ SHARED = (
 
 
 def command(row: str, base: Path, out: Path, overrides: list[str]) -> list[str]:
+    last = out / "runs" / row / "ckpts" / "last.ckpt"
+    return [
+        *(sys.executable, "launch.py", "--config", ROWS[row][0], "--train"),
+        *("name=runs", f"tag={row}", "use_timestamp=false", f"exp_root_dir={out}"),
+        *([f"resume={last}"] if last.exists() else []),
+        *keys_of(row, base, overrides),
+    ]
+
+
+def keys_of(row: str, base: Path, overrides: list[str]) -> list[str]:
+    """What this row changes in its config."""
     from omegaconf import OmegaConf
 
     config, own = ROWS[row]
     if config == BASE:
         refiner = OmegaConf.load(ROOT / REFINER)
         own = [*own, *(f"{key}={OmegaConf.select(refiner, key)}" for key in SHARED)]
-    trial = out / "runs" / row
-    last = trial / "ckpts" / "last.ckpt"
-    return [
-        *(sys.executable, "launch.py", "--config", config, "--train"),
-        *("name=runs", f"tag={row}", "use_timestamp=false", f"exp_root_dir={out}", f"system.init_weights={base}"),
-        *([f"resume={last}"] if last.exists() else []),
-        *own,
-        *overrides,
-    ]
+    return [f"system.init_weights={base}", *own, *overrides]
+
+
+def settings(row: str, base: Path, overrides: list[str]) -> dict[str, Any]:
+    """All of its config by dotted key, as it is trained."""
+    from omegaconf import OmegaConf
+
+    merged = OmegaConf.merge(OmegaConf.load(ROOT / ROWS[row][0]), OmegaConf.from_cli(keys_of(row, base, overrides)))
+    return dict(_leaves(OmegaConf.to_container(merged, resolve=True), ""))
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        yield path, value
+        return
+    for key, inner in value.items():
+        yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+
+
+def keep_settings(out: Path, row: str, ours: dict[str, Any]) -> None:
+    """In OUT/<row>.json; a row of other settings is neither taken for done nor gone on with."""
+    record = out / f"{row}.json"
+    if (out / row).is_dir() or (out / "runs" / row / "ckpts" / "last.ckpt").exists():
+        if not record.is_file():
+            raise UserError(f"{record}: missing, so nobody knows how {row} was trained; choose another --out")
+        theirs = json.loads(record.read_text(encoding="utf-8"))
+        for key in sorted(ours.keys() | theirs):
+            if ours.get(key) != theirs.get(key):
+                found = f"{key} {theirs.get(key)}, not {ours.get(key)}"
+                raise UserError(f"{record}: {row} was trained with other settings: {found}; choose another --out")
+    with atomic_path(record) as unfinished:
+        unfinished.write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")
 
 
 def finished(out: Path, row: str) -> Path:
@@ -85,6 +123,7 @@ def main(args: argparse.Namespace, overrides: list[str]) -> None:
         raise UserError(f"{args.base}: no unet/ in it; name the folder of a trained Base")
     base, out = args.base.resolve(), args.out.resolve()
     for row in args.only or ROWS:
+        keep_settings(out, row, settings(row, base, overrides))
         if (out / row).is_dir():
             print(f"{row}: done, {out / row}")
             continue

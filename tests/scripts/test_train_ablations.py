@@ -37,8 +37,28 @@ def test_a_row_is_trained_once_and_leaves_both_models(tmp_path, monkeypatch, cap
     ablations.main(options, ["system.prompts.steps=1"])
     assert {path.name for path in (tmp_path / "out/nearby").iterdir()} == {"base", "refiner"}
     monkeypatch.setattr(ablations.subprocess, "run", lambda *args, **kwargs: pytest.fail("trained again"))
-    ablations.main(options, [])
+    ablations.main(options, ["system.prompts.steps=1"])
     assert "nearby: done" in capfd.readouterr().out
+    with pytest.raises(ablations.UserError, match=r"nearby.json: .*: system.prompts.steps 1, not 2; choose"):
+        ablations.main(options, ["system.prompts.steps=2"])
+
+
+@pytest.mark.parametrize("trained", ["nearby", "runs/nearby/ckpts/last.ckpt"])
+def test_a_row_done_or_interrupted_goes_on_with_its_own_settings_only(trained, tmp_path):
+    def keep(*overrides, base="base"):
+        ablations.keep_settings(tmp_path, "nearby", ablations.settings("nearby", tmp_path / base, list(overrides)))
+
+    keep("trainer.max_steps=7")
+    keep("trainer.max_steps=8")  # nothing has been trained yet
+    (tmp_path / trained).mkdir(parents=True)
+    keep("trainer.max_steps=8")
+    with pytest.raises(ablations.UserError, match="trainer.max_steps 8, not 7; choose another --out"):
+        keep("trainer.max_steps=7")
+    with pytest.raises(ablations.UserError, match="other settings: system.init_weights"):
+        keep("trainer.max_steps=8", base="other")
+    (tmp_path / "nearby.json").unlink()
+    with pytest.raises(ablations.UserError, match="nearby.json: missing, so nobody knows how nearby was trained"):
+        keep("trainer.max_steps=8")
 
 
 def test_a_base_that_is_none_is_refused(tmp_path):
