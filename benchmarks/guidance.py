@@ -283,18 +283,15 @@ def main(argv: list[str] | None = None) -> None:
     machine = f"{device.type}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     print(f"{arguments.size}, {machine}, {arguments.clock} clock, median of {arguments.repeats}")
     baseline = Setting("plain float32")
-    arrange(model, baseline, fused=False)
-    guidance = Guidance(model, baseline)
-    plain = {}
-    for views in arguments.batches:
-        plain[views] = measure(plain_loss, guidance, views, arguments.repeats, clock)
-        report(f"batch {views}: {baseline.name}", plain[views], plain[views])
-    for setting in settings(dtype_of(arguments.precision, device), arguments.compile, arguments.encoder_gradients):
-        arrange(model, setting, fused=True)
+    others = settings(dtype_of(arguments.precision, device), arguments.compile, arguments.encoder_gradients)
+    plain: dict[int, Measured] = {}
+    for setting in (baseline, *others):
+        arrange(model, setting, fused=setting is not baseline)
         guidance = Guidance(model, setting)
+        loss_of = plain_loss if setting is baseline else our_loss
         for views in arguments.batches:
-            measured = measure(our_loss, guidance, views, arguments.repeats, clock)
-            report(f"batch {views}: {setting.name}", measured, plain[views])
+            measured = measure(loss_of, guidance, views, arguments.repeats, clock)
+            report(f"batch {views}: {setting.name}", measured, plain.setdefault(views, measured))
 
 
 if __name__ == "__main__":

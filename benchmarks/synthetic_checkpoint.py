@@ -9,7 +9,6 @@ Lightning's bookkeeping. The full file has 15.5 GB; it is written in place, so m
 
 import argparse
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -220,22 +219,17 @@ def bookkeeping(state: dict[str, Any], optimizer: bool) -> dict[str, Any]:
 
 def write_checkpoint(path: Path, sizes: Sizes, ema: bool, optimizer: bool, seed: int) -> None:
     """First a file with places for all tensors, then the values, one tensor at a time."""
+    from cascade_zero123.zero123.tensor_files import open_tensors
+
     # Memory that is never touched is never taken: the file gets its length, not the tensors' content.
     with torch.serialization.skip_data():
         state = {name: torch.empty(shape, dtype=_dtype(name)) for name, shape in state_shapes(sizes, ema).items()}
         torch.save({**bookkeeping(state, optimizer), "state_dict": state}, path)
     generator = torch.Generator().manual_seed(seed)
     with open(path, "rb+") as file:
-        for name, start, shape in _places(path):
-            file.seek(start)
-            file.write(random_tensor(name, shape, generator).numpy().tobytes())
-
-
-def _places(path: Path) -> Iterator[tuple[str, int, tuple[int, ...]]]:
-    from cascade_zero123.zero123.tensor_files import open_tensors
-
-    for name, stored in open_tensors(path).items():
-        yield name, stored.offset, stored.shape
+        for name, place in open_tensors(path).items():
+            file.seek(place.offset)
+            file.write(random_tensor(name, place.shape, generator).numpy().tobytes())
 
 
 def _dtype(name: str) -> torch.dtype:

@@ -90,15 +90,15 @@ def train(config: str, steps: int, skipped: int, overrides: list[str]) -> float:
     return times.seconds
 
 
-def random_weights(folder: Path) -> tuple[int, int]:
-    """Random weights of the bundled architecture; returns its image size and the batch of the configs."""
+def random_weights(folder: Path) -> int:
+    """Random weights of the bundled architecture; returns its image size."""
     from cascade_zero123.zero123.architecture import Architecture, build_model
     from cascade_zero123.zero123.weights import save_zero123
 
     cfg = load_config(str(ROOT / "configs/train-base.yaml"), n_gpus=1)
     torch.manual_seed(0)
     save_zero123(build_model(Architecture(**OmegaConf.to_container(cfg.system.architecture))), folder)
-    return cfg.system.architecture.settings.image_size, cfg.data.batch_size
+    return cfg.system.architecture.settings.image_size
 
 
 def main(steps: int, rounds: int, overrides: list[str]) -> None:
@@ -107,8 +107,7 @@ def main(steps: int, rounds: int, overrides: list[str]) -> None:
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        size, batch = random_weights(folder / "weights")
-        made_up_views(folder / "views", size)
+        made_up_views(folder / "views", random_weights(folder / "weights"))
         common = [
             f"data.train_folder={folder / 'views'}",
             f"data.val_folder={folder / 'views'}",
