@@ -49,3 +49,18 @@ def test_the_low_memory_config_differs_only_in_what_saves_memory():
     assert different == {"name", "data.random_camera.batch_size", "system.guidance.encoder_gradient"}
     assert small["data.random_camera.batch_size"] == [1, 1]
     assert small["system.guidance.encoder_gradient"] == "recomputed"
+
+
+def test_the_training_recipe_is_the_paper_s(monkeypatch):
+    from cascade_zero123.training.batches import RenderedViewsConfig
+    from cascade_zero123.training.prompts import PromptsConfig
+
+    monkeypatch.chdir(ROOT)
+    cfg = load_config("configs/train-refiner-xl.yaml")
+    system = parse_structured(threestudio.find(cfg.system_type).Config, cfg.system)
+    data, prompts = parse_structured(RenderedViewsConfig, cfg.data), parse_structured(PromptsConfig, system.prompts)
+    assert (8 * data.batch_size * cfg.trainer.accumulate_grad_batches, cfg.trainer.max_steps) == (96, 170_000)
+    assert (system.learning_rate, system.projection_lr_factor, system.weight_decay) == (1e-4, 10.0, 1e-2)
+    assert (system.high_noise_power, system.last_step_probability, data.augment) == (0.0, 0.0, False)
+    assert (prompts.views_deg, prompts.steps) == ([[45, 0], [-45, 0], [0, 30]], 25)
+    assert (prompts.pool, prompts.refresh_steps, data.context_probability) == (data.batch_size, 1, 0.0)

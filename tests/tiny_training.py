@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from cascade_zero123.zero123.weights import save_zero123
 from omegaconf import OmegaConf
-from tiny_zero123 import SIZE, tiny_model
+from PIL import Image
+from tiny_zero123 import EPSILON, SIZE, tiny_model
 
 from threestudio.cameras import orbit
 
@@ -28,6 +29,35 @@ def packed_views(folder: Path) -> Path:
     np.save(folder / "cameras.npy", cameras.reshape(OBJECTS, VIEWS, 3, 4).numpy())
     np.save(folder / "images.npy", rng.integers(0, 256, (OBJECTS, VIEWS, SIZE, SIZE, 4), dtype=np.uint8))
     return folder
+
+
+def zero123s_views(folder: Path) -> Path:
+    """Noise as Zero-1-to-3's renderings lie: 12 views around each object, larger than the model's pictures."""
+    rng = np.random.default_rng(0)
+    elevation, azimuth = torch.from_numpy(rng.uniform([-60.0, -180.0], [60.0, 180.0], (12, 2)).T)
+    cameras = torch.linalg.inv(orbit(elevation, azimuth, torch.full_like(azimuth, 1.8)))[:, :3].numpy()
+    for name in "abc":
+        (folder / name).mkdir(parents=True)
+        for view, camera in enumerate(cameras):
+            pixels = rng.integers(0, 256, (2 * SIZE, 2 * SIZE, 4), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{view:03d}.png")
+            np.save(folder / name / f"{view:03d}.npy", camera)
+    return folder
+
+
+def xl_config(folder: Path, steps: int, **changes: object) -> Path:
+    """configs/train-refiner-xl.yaml on the CPU, from a tiny model in the manner of the published ones."""
+    save_zero123(tiny_model(EPSILON), folder / "published")
+    views = str(zero123s_views(folder / "renderings"))
+    own = {
+        "system__init_weights": str(folder / "published"),
+        "data__train_folder": views,
+        "data__val_folder": views,
+        "data__num_workers": 2,
+        "system__prompts__steps": 2,
+        "trainer__accelerator": "cpu",
+    }
+    return config(folder, "train-refiner-xl", steps, **{**own, **changes})
 
 
 def config(folder: Path, name: str, steps: int, **changes: object) -> Path:
@@ -55,7 +85,8 @@ def config(folder: Path, name: str, steps: int, **changes: object) -> Path:
         **{key.replace("__", "."): value for key, value in changes.items()},
     }
     if name == "train-refiner":
-        settings = {"system.prompts.pool": 4, "system.prompts.refresh_steps": 2, "system.prompts.steps": 1, **settings}
+        prompts = {"system.prompts.pool": 4, "system.prompts.refresh_steps": 2, "system.prompts.steps": 1}
+        settings = {**prompts, "system.ema_decay": 0.999, **settings}
     for key, value in settings.items():
         OmegaConf.update(cfg, key, value)
     file = folder / f"{name}-{steps}.yaml"
@@ -70,10 +101,14 @@ def launch(file: Path, *overrides: str, cwd: Path = ROOT) -> subprocess.Complete
 
 
 def losses(trial: Path) -> dict[int, float]:
-    """The loss curve by step, of all the runs that wrote into this folder."""
-    curve = {}
+    return curve(trial, "train/loss")
+
+
+def curve(trial: Path, name: str) -> dict[int, float]:
+    """What was logged, by step, of all the runs that wrote into this folder."""
+    values = {}
     for file in sorted(trial.glob("csv_logs/version_*/metrics.csv")):
         for row in csv.DictReader(file.open()):
-            if row.get("train/loss"):
-                curve[int(row["step"])] = float(row["train/loss"])
-    return curve
+            if row.get(name):
+                values[int(row["step"])] = float(row[name])
+    return values

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from cascade_zero123.errors import UserError
+from cascade_zero123.training.fitting_views import refuse_other_camera
 from cascade_zero123.training.rendered_views import open_views
+from cascade_zero123.zero123.model import Settings
 from PIL import Image
 from script_loading import SCRIPTS, load_script
 
@@ -273,3 +276,14 @@ def test_ray_renders_the_same_views(meshes, tmp_path):
     assert run(meshes, tmp_path / "ray", "--engine", "ray") == 0
     for path in sorted((tmp_path / "here").rglob("*.*")):
         assert (tmp_path / "ray" / path.relative_to(tmp_path / "here")).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("layout", "model"), [("random", Settings()), ("cascade", Settings(fovy_deg=20.0, camera_distance=3.8))]
+)
+def test_the_default_cameras_are_those_of_the_published_models_and_of_the_small_one(layout, model, tmp_path):
+    made = options("meshes", str(tmp_path), "--layout", layout)
+    folder.keep_settings(made)
+    refuse_other_camera(tmp_path, model)
+    with pytest.raises(UserError, match="meta.json: rendered with a field of view"):
+        refuse_other_camera(tmp_path, Settings(fovy_deg=35.0))

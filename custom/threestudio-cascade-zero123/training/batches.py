@@ -3,14 +3,17 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, get_worker_info
 
+from ..errors import UserError
 from ..seeding import draw_generator
 from ..zero123.white import on_white
+from .prompts import PromptsConfig
 from .rendered_views import RenderedViews, augment, draw_views
 
 
@@ -18,14 +21,16 @@ from .rendered_views import RenderedViews, augment, draw_views
 class RenderedViewsConfig:
     train_folder: str = ""  # as `open_views` takes: packed arrays, a folder of objects, WebDataset shards
     val_folder: str = ""
-    image_size: int | None = None  # views are resized to it; none: as they are
+    image_size: int | None = None  # views are resized to the model's, which alone can be stated here
     seed: int = 0
     batch_size: int = 32  # of one process
+    num_workers: int = 0  # processes that load batches ahead, for each that trains; 0: none, between the steps
     max_context: int = 4  # true other views as context, at most
     context_probability: float = 0.5  # of a batch to have any
     target_shown_probability: float = 0.0  # of a row of such a batch to have the target among them
     source_first_probability: float = 0.7  # that the source is view 0; 0 where no view is special (Zero-1-to-3's)
-    object_ratio: float = 0.75  # larger side of the object's box in the source, over the image side
+    augment: bool = False  # mirror images, channel permutations and zooms, for few objects; Zero-1-to-3 has none
+    object_ratio: float = 0.75  # to zoom to: larger side of the object's box in the source, over the image side
     zoom_range: tuple[float, float] = (0.8, 1.3)  # how far views are scaled to reach it; more would crop side views
     val_objects: int = 192
     val_batch_size: int = 32
@@ -33,19 +38,46 @@ class RenderedViewsConfig:
 
 class TrainingViews(IterableDataset):
     """Endless batches: `images` [b view 3 h w] (source, target, context...), `elevation_deg`, `azimuth_deg`, `distance`
-    [b view]. The draws of a step follow from (seed, rank, step) alone."""
+    [b view]. The draws of a step follow from (seed, rank, step) alone, whichever process loads it.
 
-    def __init__(self, views: RenderedViews, cfg: RenderedViewsConfig, rank: int, first_step: int) -> None:
+    With `prompts`, a Refiner's: `examples` for its pool where some are due, and views only where there is context,
+    since the other batches are drawn from the pool.
+    """
+
+    def __init__(
+        self,
+        views: RenderedViews,
+        cfg: RenderedViewsConfig,
+        rank: int,
+        first_step: int,
+        prompts: PromptsConfig | None = None,
+    ) -> None:
         super().__init__()
-        self.views, self.cfg, self.rank, self.first_step = views, cfg, rank, first_step
+        self.views, self.cfg, self.rank, self.first_step, self.prompts = views, cfg, rank, first_step, prompts
         self.source_first_probability = cfg.source_first_probability if views.has_nearby_views else 0.0
 
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        for step in itertools.count(self.first_step):
-            generator = draw_generator(self.cfg.seed, "views", step, self.rank)
-            # All processes have to agree on the number of tokens, or one would wait for the other.
-            shared = draw_generator(self.cfg.seed, "context", step)
-            yield self.draw(generator, self.draw_context(shared))
+    def __iter__(self) -> Iterator[dict[str, Any] | UserError | OSError]:
+        """Of several loading processes each has every n-th step; what stops one is handed over, to be raised whole."""
+        worker = get_worker_info()
+        if worker is None:
+            yield from map(self.of_step, itertools.count(self.first_step))
+            return
+        for step in itertools.count(self.first_step + worker.id, worker.num_workers):
+            try:
+                yield self.of_step(step)
+            except (UserError, OSError) as error:
+                yield error
+                return
+
+    def of_step(self, step: int) -> dict[str, Any]:
+        generator = draw_generator(self.cfg.seed, "views", step, self.rank)
+        # All processes have to agree on the number of tokens, or one would wait for the other.
+        context = self.draw_context(draw_generator(self.cfg.seed, "context", step))
+        if self.prompts is None:
+            return self.draw(generator, context)
+        batch: dict[str, Any] = self.draw(generator, context) if context else {}
+        due = self.prompts.due(step, self.cfg.batch_size)
+        return {**batch, "examples": self.examples(due, self.prompts.targets, step)} if due else batch
 
     def examples(self, count: int, targets: int, step: int) -> dict[str, Tensor]:
         """Sources (column 0) with several targets each, for the Refiner's pool (prompts.py)."""
@@ -78,7 +110,8 @@ class TrainingViews(IterableDataset):
     ) -> dict[str, Tensor]:
         pose = self.views.pose(objects, columns)
         azimuth_deg = pose.azimuth_deg.view(columns.shape)
-        rgba, azimuth_deg = augment(rgba, azimuth_deg, self.cfg.object_ratio, tuple(self.cfg.zoom_range), generator)
+        if self.cfg.augment:
+            rgba, azimuth_deg = augment(rgba, azimuth_deg, self.cfg.object_ratio, tuple(self.cfg.zoom_range), generator)
         return {
             "images": on_white(rgba),
             "elevation_deg": pose.elevation_deg.view(columns.shape),

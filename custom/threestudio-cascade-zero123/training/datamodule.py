@@ -1,5 +1,6 @@
 """Lightning data module over rendered views: endless random training batches, fixed validation batches."""
 
+import signal
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,7 +17,8 @@ from ..seeding import draw_generator
 from ..zero123.pose import Pose
 from ..zero123.white import on_white
 from .batches import RenderedViewsConfig, TrainingViews
-from .rendered_views import NEARBY_VIEWS, RenderedViews, open_views
+from .fitting_views import views_for
+from .rendered_views import NEARBY_VIEWS, RenderedViews
 
 
 class ValidationViews(Dataset):
@@ -57,20 +59,31 @@ class RenderedViewsDataModule(pl.LightningDataModule):
         self.cfg: RenderedViewsConfig = parse_structured(RenderedViewsConfig, cfg)
 
     def setup(self, stage: str | None = None) -> None:
-        self.val = ValidationViews(
-            open_views(self.cfg.val_folder, self.cfg.image_size), self.cfg.val_objects, self.cfg.val_batch_size
-        )
+        settings = self.trainer.lightning_module.model.settings
+        val_views = views_for(settings, self.cfg.val_folder, self.cfg.image_size)
+        self.val = ValidationViews(val_views, self.cfg.val_objects, self.cfg.val_batch_size)
         if stage in (None, "fit"):
-            self.train_views = open_views(self.cfg.train_folder, self.cfg.image_size)
+            self.train_views = views_for(settings, self.cfg.train_folder, self.cfg.image_size)
 
     def train_dataloader(self) -> DataLoader:
         """Goes on at the trainer's step, so that a resumed run sees the batches that it would have seen."""
         step = self.trainer.global_step * self.trainer.accumulate_grad_batches
-        return DataLoader(self.training_views(step), batch_size=None)
+        views = self.training_views(step)
+        return DataLoader(
+            views, batch_size=None, num_workers=self.cfg.num_workers, worker_init_fn=leave_stopping_to_the_trainer
+        )
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """See `TrainingViews.__iter__`."""
+        if isinstance(batch, Exception):
+            raise batch
+        return batch
 
     def training_views(self, first_step: int = 0) -> TrainingViews:
         """The draws of this process."""
-        return TrainingViews(self.train_views, self.cfg, self.trainer.global_rank, first_step)
+        pool = self.trainer.lightning_module.pool
+        prompts = None if pool is None else pool.cfg
+        return TrainingViews(self.train_views, self.cfg, self.trainer.global_rank, first_step, prompts)
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(self.val, batch_size=None)
@@ -81,13 +94,15 @@ class RenderedViewsDataModule(pl.LightningDataModule):
         return on_white(self.train_views.rgba(objects, torch.zeros(len(objects), 1, dtype=torch.long)))[:, 0]
 
     def encoder_images(self, step: int) -> Float[Tensor, "view 3 h w"]:
-        """Two views each of some training objects, augmented as in training, on white."""
+        """Two views each of some training objects, drawn as in training, on white."""
         return (
             self.training_views()
             .draw(draw_generator(self.cfg.seed, "encoder", step), context=[])["images"]
             .flatten(0, 1)
         )
 
-    def examples(self, count: int, targets: int, step: int) -> dict[str, Tensor]:
-        """See `TrainingViews.examples`."""
-        return self.training_views().examples(count, targets, step)
+
+def leave_stopping_to_the_trainer(worker: int) -> None:
+    """Ctrl-C reaches a loading process too; it ends with the process that trains, which finishes its step first."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

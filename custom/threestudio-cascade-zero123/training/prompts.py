@@ -55,6 +55,15 @@ class PromptsConfig:
         slots = self.view_count + self.coarse_target
         return (torch.rand(slots, generator=generator) >= self.dropout).nonzero().flatten().tolist()
 
+    def due(self, step: int, batch_size: int) -> int:
+        """How many examples to sample anew in this step; a batch at a time until the pool is full."""
+        missing = self.pool - step * batch_size
+        if missing > 0:
+            return min(batch_size, missing)
+        at_once = min(AT_ONCE, self.pool) if self.pool < AT_ONCE * self.refresh_steps else 1
+        before, after = (s * self.pool // (self.refresh_steps * at_once) for s in (step, step + 1))
+        return min((after - before) * at_once, self.pool)
+
 
 class ExamplePool:
     """Columns of an example: source, targets, prompt views, a coarse target for each target."""
@@ -68,19 +77,15 @@ class ExamplePool:
     def __len__(self) -> int:
         return len(self.images)
 
-    def due(self, step: int, batch_size: int) -> int:
-        """How many examples to sample anew in this step; a batch at a time until the pool is full."""
-        if len(self) < self.cfg.pool:
-            return min(batch_size, self.cfg.pool - len(self))
-        at_once = min(AT_ONCE, self.cfg.pool)
-        before, after = (s * self.cfg.pool // (self.cfg.refresh_steps * at_once) for s in (step, step + 1))
-        return min((after - before) * at_once, self.cfg.pool)
+    @property
+    def full(self) -> bool:
+        return len(self) >= self.cfg.pool
 
     def put(self, examples: Batch) -> None:
         """Appends while there is room, then replaces the oldest."""
         images = eight_bit(examples["images"])
         poses = torch.stack([examples[key] for key in POSE_KEYS])
-        if len(self) < self.cfg.pool:
+        if not self.full:
             self.images = torch.cat([self.images, images]) if len(self) else images
             self.poses = torch.cat([self.poses, poses], dim=1) if self.poses.numel() else poses
             return
@@ -90,7 +95,7 @@ class ExamplePool:
 
     def draw(self, count: int, kept: list[int], generator: torch.Generator) -> Batch:
         """A training batch: source, target, then the `kept` prompt views and (last) the coarse target."""
-        examples = torch.randint(len(self), (count,), generator=generator)
+        examples = torch.randperm(len(self), generator=generator).repeat(-(-count // len(self)))[:count]
         target = torch.randint(self.cfg.targets, (count,), generator=generator)
         columns = [torch.zeros_like(target), 1 + target]
         first_prompt, first_coarse = 1 + self.cfg.targets, 1 + self.cfg.targets + self.cfg.view_count
@@ -110,7 +115,11 @@ class ExamplePool:
 
 @torch.no_grad()
 def with_prompts(base: Zero123, examples: Batch, cfg: PromptsConfig, generator: torch.Generator) -> Batch:
-    """Adds Base's prompt views (Eq. 6-7) and coarse targets to the columns source, targets; all from the source."""
+    """Adds Base's prompt views (Eq. 6-7) and coarse targets to the columns source, targets; all from the source.
+
+    Returns them on the CPU, where the pool lies.
+    """
+    examples = {key: value.cpu() for key, value in examples.items()}
     device = next(base.parameters()).device
     source = examples["images"][:, 0].to(device)
     source_pose = Pose(*(examples[key][:, :1] for key in POSE_KEYS))

@@ -4,7 +4,7 @@ Both are trained by the same step; they differ in where the context views come f
 views of the object (any number, often none), so that one network learns from the start what a second token means: with
 a single token the softmax over the context is constant and cross-attention's queries and keys never get a gradient.
 Refiner training shows the views that Base samples (prompts.py), among them the coarse target at the target's own pose.
-In both, `base` is the moving average of `model` (Eq. 13), and it is what is saved as Base.
+`base` is the moving average of `model` (Eq. 13) and is saved as Base; with `ema_decay` 1 it stays what it was at first.
 """
 
 import copy
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from omegaconf import OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.plugins.precision import MixedPrecision
 from torch import Tensor
 
 import threestudio
@@ -30,13 +31,13 @@ from ..zero123.diffusers_folder import save_cascade
 from ..zero123.model import Zero123
 from ..zero123.patch_autoencoder import PatchAutoencoder
 from ..zero123.weights import load_zero123, save_zero123
-from .conditions import context_of, drop_conditions
+from .conditions import Batch, context_of, drop_conditions
 from .ema import update_ema, warmed_up_decay
 from .encoder_fit import fit_image_encoder
 from .objective import draw_timesteps, prediction_target
 from .prompts import ExamplePool, PromptsConfig, with_prompts
 from .throughput import Throughput
-from .validation import grid, scores, validation_views
+from .validation import base_views, grid, refiner_views, scores
 
 AUTOENCODER_IMAGES = 2000
 
@@ -59,10 +60,11 @@ class Zero123Training(BaseSystem):
         condition_dropout: float = 0.05  # each of: tokens, latents, both
         high_noise_power: float = 0.0
         last_step_probability: float = 0.0
-        ema_decay: float = 0.9999  # eta of Eq. 13
+        ema_decay: float = 0.9999  # eta of Eq. 13; 1 leaves Base as it is
+        ema_warmup: bool = True  # for runs that are short beside 1 / (1 - ema_decay) steps
         encoder_steps: int = 0  # of fitting an image encoder that starts from random weights (encoder_fit.py)
         train_image_encoder: bool = False
-        refiner: bool = False  # keep the trained network as Refiner, beside its average, Base
+        refiner: bool = False  # train, validate and keep the network as Refiner, beside Base
         prompts: dict = field(default_factory=dict)  # of a Refiner; see PromptsConfig
         gradient_checkpointing: bool = False  # of the U-Net: less memory, a third more time
         seed: int = 0
@@ -73,13 +75,15 @@ class Zero123Training(BaseSystem):
         self.model = self.initial_model()
         self.model.vae.requires_grad_(False)
         self.model.image_encoder.requires_grad_(self.cfg.train_image_encoder)
+        prompts: Any = OmegaConf.to_object(parse_structured(PromptsConfig, self.cfg.prompts))
+        self.pool = ExamplePool(prompts.checked()) if self.cfg.refiner else None
+        if self.pool is not None:
+            self.model.settings.prompt_steps, self.model.settings.prompt_scale = prompts.steps, prompts.scale
         self.base = copy.deepcopy(self.model).requires_grad_(False).eval()
         self.noise_schedule = self.model.scheduler()
         self.throughput = Throughput()
         if self.cfg.gradient_checkpointing:
             self.model.unet.enable_gradient_checkpointing()
-        prompts: Any = OmegaConf.to_object(parse_structured(PromptsConfig, self.cfg.prompts))
-        self.pool = ExamplePool(prompts.checked()) if self.cfg.refiner else None
 
     def initial_model(self) -> Zero123:
         if self.cfg.init_weights:
@@ -110,7 +114,9 @@ class Zero123Training(BaseSystem):
             {"params": rest, "lr": self.cfg.learning_rate},
             {"params": projection, "lr": self.cfg.learning_rate * self.cfg.projection_lr_factor},
         ]
-        optimizer = torch.optim.AdamW(groups, weight_decay=self.cfg.weight_decay, betas=(0.9, 0.99), fused=True)
+        # Lightning clips no gradients under mixed precision for a fused optimiser.
+        fused = not isinstance(self.trainer.precision_plugin, MixedPrecision)
+        optimizer = torch.optim.AdamW(groups, weight_decay=self.cfg.weight_decay, betas=(0.9, 0.99), fused=fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.lr_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -124,15 +130,16 @@ class Zero123Training(BaseSystem):
         return warmup * (1.0 + (self.cfg.final_lr_factor - 1.0) * progress)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        self.throughput.begin()
+        self.filling = self.pool is not None and not self.pool.full
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Eq. 12 on a target and its context: true views where the batch has some, else (a Refiner's) Base's."""
         step = self.batches_seen(batch_idx)
         if self.pool is not None:
-            self.refresh(self.pool, step, len(batch["images"]))
-            if batch["images"].shape[1] == 2:
-                batch = self.prompted(self.pool, step, len(batch["images"]))
+            if "examples" in batch:
+                self.refresh(self.pool, step, batch["examples"])
+            if "images" not in batch:
+                batch = self.prompted(self.pool, step, self.trainer.datamodule.cfg.batch_size)
         loss = self.denoising_loss(batch, draw_generator(self.cfg.seed, "objective", step, self.global_rank))
         self.log("train/loss", loss, prog_bar=True)
         return loss
@@ -142,21 +149,18 @@ class Zero123Training(BaseSystem):
         accumulated = self.trainer.accumulate_grad_batches
         return self.global_step * accumulated + batch_idx % accumulated
 
-    def refresh(self, pool: ExamplePool, step: int, batch_size: int) -> None:
+    def refresh(self, pool: ExamplePool, step: int, examples: Batch) -> None:
         """What is due of the pool is sampled anew, by Base as it is now."""
-        due = pool.due(step, batch_size)
-        if due:
-            examples = self.trainer.datamodule.examples(due, pool.cfg.targets, step)
-            generator = draw_generator(self.cfg.seed, "prompts", step, self.global_rank)
-            pool.put(with_prompts(self.base, examples, pool.cfg, generator))
+        generator = draw_generator(self.cfg.seed, "prompts", step, self.global_rank)
+        pool.put(with_prompts(self.base, examples, pool.cfg, generator))
 
-    def prompted(self, pool: ExamplePool, step: int, count: int) -> dict[str, Tensor]:
+    def prompted(self, pool: ExamplePool, step: int, count: int) -> Batch:
         # All processes have to agree on the number of tokens, or one would wait for the other.
         kept = pool.cfg.draw_kept(draw_generator(self.cfg.seed, "kept", step))
         batch = pool.draw(count, kept, draw_generator(self.cfg.seed, "pool", step, self.global_rank))
         return {key: value.to(self.device) for key, value in batch.items()}
 
-    def denoising_loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
+    def denoising_loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         latents = self.model.target_latents(batch["images"][:, 1])
         timesteps = draw_timesteps(
             len(latents),
@@ -174,9 +178,12 @@ class Zero123Training(BaseSystem):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Eq. 13, after each step of the optimiser."""
-        self.throughput.end()
+        if self.filling:
+            self.throughput.skip()
+        else:
+            self.throughput.end()
         accumulated = self.trainer.accumulate_grad_batches
-        samples = len(batch["images"]) * self.trainer.world_size
+        samples = self.trainer.datamodule.cfg.batch_size * self.trainer.world_size
         self.log("train/samples_per_second", samples * self.throughput.batches_per_second)
         left = (self.trainer.max_steps - self.global_step) * accumulated
         announcement = self.throughput.announcement(left)
@@ -184,13 +191,21 @@ class Zero123Training(BaseSystem):
             threestudio.info(announcement)
         if (batch_idx + 1) % accumulated:
             return
-        update_ema(self.base, self.model, warmed_up_decay(self.cfg.ema_decay, self.global_step))
+        decay = self.cfg.ema_decay
+        update_ema(self.base, self.model, warmed_up_decay(decay, self.global_step) if self.cfg.ema_warmup else decay)
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Of Base: see `validation_views`. `val/psnr` is that without context, for checkpoints to be chosen by."""
-        views = validation_views(self.base, batch)
+    def on_validation_end(self) -> None:
+        self.throughput.skip()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Of what is trained: see validation.py. `val/psnr` is how it is used, for checkpoints to be chosen by."""
+        if self.pool is None:
+            views, used = base_views(self.base, batch), "source_alone"
+        else:
+            generator = draw_generator(self.cfg.seed, "validation", batch_idx, self.global_rank)
+            views, used = refiner_views(self.model, self.base, batch, self.pool.cfg, generator), "prompts"
         for name, score in scores(views, batch).items():
-            self.log("val/psnr" if name == "source_alone" else f"val/psnr_{name}", score, sync_dist=True)
+            self.log("val/psnr" if name == used else f"val/psnr_{name}", score, sync_dist=True)
         if batch_idx == 0 and self.global_rank == 0:
             self.show(grid(views, batch))
 

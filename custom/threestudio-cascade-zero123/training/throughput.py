@@ -4,23 +4,28 @@ import time
 from datetime import timedelta
 
 REMEMBERED = 50  # batches
-TOLD_AFTER = 20
+TOLD_AFTER = 32  # of those that count: enough for a few refreshes of a Refiner's pool
 
 
 class Throughput:
-    """Of the last batches; validation between them is not counted."""
+    """From the end of a batch to the end of the next: its data, its prompts and its checkpoint are in it."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
-        self.begun = 0.0
-        self.batches = 0
-
-    def begin(self) -> None:
-        self.begun = time.perf_counter()
+        self.since: float | None = None
+        self.counted = 0
 
     def end(self) -> None:
-        self.seconds = [*self.seconds, time.perf_counter() - self.begun][-REMEMBERED:]
-        self.batches += 1
+        """Of a batch; the very first, with all that starts up, only begins the count."""
+        now = time.perf_counter()
+        if self.since is not None:
+            self.seconds = [*self.seconds, now - self.since][-REMEMBERED:]
+            self.counted += 1
+        self.since = now
+
+    def skip(self) -> None:
+        """What has passed since the last batch is not of the kind that will go on: validation, filling a pool."""
+        self.since = time.perf_counter()
 
     @property
     def batches_per_second(self) -> float:
@@ -28,7 +33,7 @@ class Throughput:
 
     def announcement(self, batches_left: int) -> str | None:
         """Once, when the first batches are over."""
-        if self.batches != TOLD_AFTER or batches_left <= 0:
+        if self.counted != TOLD_AFTER or batches_left <= 0:
             return None
         left = timedelta(seconds=round(batches_left / self.batches_per_second))
         return f"{1 / self.batches_per_second:.2f} s a batch: the remaining {batches_left:,} will take about {left}"

@@ -1,4 +1,8 @@
-"""What is looked at while training: one-step predictions of fixed objects, as scores and as a grid of pictures."""
+"""What is looked at while training: one-step predictions of fixed objects, as scores and as a grid of pictures.
+
+In training Base, Base is looked at; in training a Refiner, the Refiner. Names are those in the logs, `val/psnr_<name>`;
+`val/psnr` is that of the model as it is used: Base with the source alone, a Refiner with what Base samples for it.
+"""
 
 import torch
 from jaxtyping import Float
@@ -8,8 +12,10 @@ from ..metrics.psnr import psnr
 from ..zero123.model import Zero123
 from ..zero123.sampler import noise_like_latents, predict_in_one_step
 from .conditions import Batch, context_of
+from .prompts import PromptsConfig, with_prompts
 
 GRID_OBJECTS = 8
+SOURCE_AND_TARGET = [0, 1]  # columns; then comes context
 
 
 @torch.no_grad()
@@ -20,13 +26,28 @@ def one_step_views(model: Zero123, batch: Batch) -> Float[Tensor, "b 3 h w"]:
     return model.decode(predict_in_one_step(model, context, noise))
 
 
-def validation_views(model: Zero123, batch: Batch) -> dict[str, Float[Tensor, "b 3 h w"]]:
-    """By how much of its context the model is shown; the source itself is there to be compared with."""
+def base_views(base: Zero123, batch: Batch) -> dict[str, Float[Tensor, "b 3 h w"]]:
+    """By how much of its context it is shown; the source itself is there to be compared with."""
     return {
         "copied_source": batch["images"][:, 0],
-        "source_alone": one_step_views(model, _columns(batch, [0, 1])),
-        "true_context": one_step_views(model, batch),  # the oracle
-        "target_shown": one_step_views(model, _columns(batch, [0, 1, 1])),  # the easiest thing to read
+        "source_alone": one_step_views(base, _columns(batch, SOURCE_AND_TARGET)),
+        "true_context": one_step_views(base, batch),  # the oracle
+        "target_shown": one_step_views(base, _columns(batch, [*SOURCE_AND_TARGET, 1])),  # the easiest thing to read
+    }
+
+
+def refiner_views(
+    refiner: Zero123, base: Zero123, batch: Batch, cfg: PromptsConfig, generator: torch.Generator
+) -> dict[str, Float[Tensor, "b 3 h w"]]:
+    """By what it is shown beside the source: nothing, Base's prompt views and coarse target, or true nearby views."""
+    pair = _columns(batch, SOURCE_AND_TARGET)
+    prompted = {key: value.to(batch[key].device) for key, value in with_prompts(base, pair, cfg, generator).items()}
+    return {
+        "copied_source": batch["images"][:, 0],
+        "base": one_step_views(base, pair),  # which the Refiner is to surpass
+        "source_alone": one_step_views(refiner, pair),
+        "prompts": one_step_views(refiner, prompted),
+        "true_context": one_step_views(refiner, batch),  # the oracle
     }
 
 

@@ -4,9 +4,11 @@ import torch
 from cascade_zero123.errors import UserError
 from cascade_zero123.seeding import draw_generator
 from cascade_zero123.training.batches import RenderedViewsConfig, TrainingViews
-from cascade_zero123.training.datamodule import ValidationViews
+from cascade_zero123.training.datamodule import RenderedViewsDataModule, ValidationViews
+from cascade_zero123.training.prompts import PromptsConfig
 from cascade_zero123.training.rendered_views import PackedViews, augment, draw_views, extent
 from cascade_zero123.zero123.white import on_white
+from torch.utils.data import DataLoader
 
 from threestudio.cameras import orbit
 
@@ -63,12 +65,50 @@ def test_the_source_is_scaled_to_the_ratio_that_pictures_are_prepared_at():
     assert torch.all((sizes - 0.75).abs() <= 0.08)
 
 
+def test_views_are_as_they_were_rendered_unless_augmenting_is_asked_for(packed):
+    def drawn(**settings):
+        cfg = RenderedViewsConfig(batch_size=200, **settings)
+        return TrainingViews(packed, cfg, rank=0, first_step=0).draw(draw_generator(0, "test", 0), context=[])
+
+    plain, augmented = drawn(), drawn(augment=True)
+    levels = (plain["images"] * 255).round()
+    assert torch.all(levels == levels[..., :1, :1]) and set(levels.unique().tolist()) <= set(range(32))
+    rendered = torch.tensor([0.0, 45.0, -45.0, 90.0, 180.0, -90.0, 10.0])
+    assert torch.isin(plain["azimuth_deg"].round() % 360, rendered % 360).all()
+    mirrored = ~torch.isclose(augmented["azimuth_deg"], plain["azimuth_deg"])
+    assert mirrored.any()
+
+
 def test_batches_go_on_where_they_stopped(packed):
     cfg = RenderedViewsConfig(batch_size=4, context_probability=1.0)
     whole = iter(TrainingViews(packed, cfg, rank=0, first_step=0))
     next(whole), next(whole)
     third, resumed = next(whole), next(iter(TrainingViews(packed, cfg, rank=0, first_step=2)))
     assert all(torch.equal(third[key], resumed[key]) for key in third)
+
+
+def test_loading_processes_deliver_the_batches_of_one_and_what_stops_them(packed):
+    cfg = RenderedViewsConfig(batch_size=4)
+    views = TrainingViews(packed, cfg, rank=0, first_step=3, prompts=PromptsConfig(pool=4, refresh_steps=1))
+    alone, loaded = (iter(DataLoader(views, batch_size=None, num_workers=workers)) for workers in (0, 2))
+    for _ in range(5):
+        own, other = next(alone), next(loaded)
+        assert own.keys() == other.keys()
+        assert all(torch.equal(own["examples"][key], other["examples"][key]) for key in own["examples"])
+    packed.rgba = lambda *_: (_ for _ in ()).throw(UserError("data/train: 3 objects are broken; restore them"))
+    failure = next(iter(DataLoader(views, batch_size=None, num_workers=1)))
+    assert isinstance(failure, UserError)
+    with pytest.raises(UserError, match="^data/train: 3 objects are broken; restore them$"):
+        RenderedViewsDataModule().on_before_batch_transfer(failure, 0)
+
+
+def test_a_refiner_loads_views_only_where_they_are_shown(packed):
+    prompts = PromptsConfig(pool=8, refresh_steps=1000)
+    cfg = RenderedViewsConfig(batch_size=4, context_probability=0.5)
+    batches = [TrainingViews(packed, cfg, 0, 0, prompts).of_step(step) for step in range(12)]
+    assert [len(batch["examples"]["images"]) for batch in batches if "examples" in batch] == [4, 4]
+    assert {"images" in batch for batch in batches} == {True, False}
+    assert all(batch["images"].shape[1] > 2 for batch in batches if "images" in batch)
 
 
 def test_processes_draw_different_objects_but_the_same_number_of_views(packed):

@@ -73,19 +73,23 @@ def test_the_coarse_target_shown_is_that_of_the_target():
     assert torch.equal(batch["images"][:, 2], coarse)
 
 
-def test_the_whole_pool_is_sampled_anew_in_refresh_steps():
+def test_a_pool_is_filled_a_batch_at_a_time_and_then_sampled_anew_in_refresh_steps():
     cfg = PromptsConfig(pool=32, refresh_steps=100)
-    pool = ExamplePool(cfg)
-    pool.images = torch.zeros(32, 1)
-    assert sum(pool.due(step, 4) for step in range(700, 800)) == 32
-    assert max(pool.due(step, 4) for step in range(700, 800)) <= 8
+    assert [cfg.due(step, 10) for step in range(4)] == [10, 10, 10, 2]
+    assert sum(cfg.due(step, 4) for step in range(700, 800)) == 32
+    assert max(cfg.due(step, 4) for step in range(700, 800)) <= 8
 
 
-def test_a_pool_of_one_batch_refreshed_each_step_samples_everything_on_the_fly():
-    pool = ExamplePool(PromptsConfig(pool=4, refresh_steps=1))
-    assert pool.due(0, 4) == 4
-    pool.images = torch.zeros(4, 1)
-    assert [pool.due(step, 4) for step in range(1, 6)] == [4] * 5
+@pytest.mark.parametrize("batch", [4, 12, 16])
+def test_a_pool_of_one_batch_refreshed_each_step_samples_everything_on_the_fly(batch):
+    cfg = PromptsConfig(pool=batch, refresh_steps=1)
+    assert [cfg.due(step, batch) for step in range(6)] == [batch] * 6
+
+
+def test_a_batch_as_large_as_the_pool_shows_each_example_once():
+    batch = filled().draw(8, [], draw_generator(0, "test", 1))
+    objects = (batch["images"][:, 0, 0, 0, 0] * 255).round().long() // 10
+    assert sorted(objects.tolist()) == list(range(8))
 
 
 def test_the_oldest_examples_go_first():

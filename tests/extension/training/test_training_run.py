@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from cascade_zero123.zero123.weights import load_zero123
-from tiny_training import ROOT, config, launch, losses
+from tiny_training import ROOT, config, curve, launch, losses, xl_config
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,45 @@ def test_a_refiner_run_leaves_both_models_and_base_has_moved(whole):
     moved = [(a.unet.conv_in.weight - start.unet.conv_in.weight).abs().max() for a in (base, refiner)]
     assert 0 < moved[0] < moved[1], "Base follows the Refiner (Eq. 13)"
     assert base.settings.patch_tokens and refiner.settings.patch_tokens
+    assert (refiner.settings.prompt_steps, refiner.settings.prompt_scale) == (1, 1.0), "as it was trained"
+
+
+def test_at_a_decay_of_1_base_stays_bit_by_bit_and_what_is_validated_is_the_refiner(tmp_path):
+    file = config(tmp_path, "train-refiner", 4, system__ema_decay=1.0, trainer__val_check_interval=2)
+    finished = launch(file)
+    assert finished.returncode == 0, finished.stderr
+    trial = tmp_path / "outputs/train-refiner/tiny"
+    start = load_zero123(str(tmp_path / "init")).half()
+    base = load_zero123(str(trial / "save/weights/it4/base"), dtype=None)
+    for name, value in start.state_dict().items():
+        assert torch.equal(base.state_dict()[name], value), name
+    assert len(set(curve(trial, "val/psnr_base").values())) == 1
+    for name in ("val/psnr", "val/psnr_source_alone", "val/psnr_true_context"):
+        assert len(set(curve(trial, name).values())) == 2, name
+
+
+def test_mixed_precision_trains_with_clipped_gradients(tmp_path):
+    finished = launch(config(tmp_path, "train-refiner", 2, trainer__precision="bf16-mixed"))
+    assert finished.returncode == 0, finished.stderr
+    trial = tmp_path / "outputs/train-refiner/tiny"
+    assert len(losses(trial)) == 2
+    start, end = (load_zero123(str(place)) for place in (tmp_path / "init", trial / "save/weights/it2/refiner"))
+    assert not torch.equal(start.unet.conv_in.weight, end.unet.conv_in.weight)
+
+
+def test_the_recipe_for_published_weights_runs_on_zero123s_layout(tmp_path):
+    """With its gradient checkpointing, loading processes and bf16; accumulated; a missing picture ends it in a line."""
+    file = xl_config(tmp_path, 2, trainer__accumulate_grad_batches=2)
+    finished = launch(file)
+    assert finished.returncode == 0, finished.stderr
+    trial = tmp_path / "outputs/train-refiner/xl"
+    assert len(losses(trial)) == len(curve(trial, "val/psnr")) == 2
+    assert (trial / "save/weights/it2/refiner").is_dir()
+    for picture in (tmp_path / "renderings").glob("*/00*.png"):
+        picture.unlink()
+    broken = launch(file, "tag=broken")
+    assert broken.returncode == 2 and "Traceback" not in broken.stderr
+    assert "are broken, the last" in broken.stderr.splitlines()[-1]
 
 
 def test_resumed_it_goes_on_to_the_same_losses_and_weights(whole, tmp_path):
@@ -106,10 +145,11 @@ def test_what_is_looked_at_while_training_is_written(whole):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     with Image.open(whole / "save/it8-val.png") as picture:
-        assert picture.size == (5 * 16, 2 * 16), "two objects: target, source, alone, true views, target shown"
+        assert picture.size == (6 * 16, 2 * 16), "two objects: target, source, Base, alone, prompts, true views"
     events = EventAccumulator(str(next(whole.glob("tb_logs/version_*")))).Reload()
     assert "val/novel_views" in events.Tags()["images"]
-    assert {"train/loss", "train/samples_per_second", "val/psnr", "val/psnr_true_context"} <= set(
+    shown = {"copied_source", "base", "source_alone", "true_context"}
+    assert {"train/loss", "train/samples_per_second", "val/psnr", *(f"val/psnr_{name}" for name in shown)} <= set(
         events.Tags()["scalars"]
     )
 

@@ -1,0 +1,41 @@
+"""Rendered views as a model needs them: at its picture size, and seen by its camera."""
+
+import json
+from pathlib import Path
+
+from ..errors import UserError
+from ..zero123.model import Settings
+from .rendered_views import RenderedViews, open_views
+
+FOVY_TOLERANCE_DEG = 0.5
+DISTANCE_TOLERANCE = 0.01
+
+
+def views_for(settings: Settings, place: str, image_size: int | None) -> RenderedViews:
+    """The views in `place`, resized to the model's size; `image_size` is what the user asks for, if anything."""
+    if image_size not in (None, settings.image_size):
+        raise UserError(
+            f"data.image_size: {image_size}, but the model's pictures have {settings.image_size} pixels; leave it out, "
+            "views are resized to that"
+        )
+    views = open_views(place, settings.image_size)
+    refuse_other_camera(Path(place) if Path(place).is_dir() else Path(place).parent, settings)
+    return views
+
+
+def refuse_other_camera(folder: Path, settings: Settings) -> None:
+    """By what scripts/render_views.py has left there; other renderings do not say what camera they are of."""
+    meta = folder / "meta.json"
+    stated = json.loads(meta.read_text(encoding="utf-8")) if meta.is_file() else {}
+    fovy_deg, (nearest, farthest) = stated.get("fovy_deg"), stated.get("distance", (0, float("inf")))
+    slack = DISTANCE_TOLERANCE * settings.camera_distance
+    if fovy_deg is not None and abs(fovy_deg - settings.fovy_deg) > FOVY_TOLERANCE_DEG:
+        found, wanted = f"field of view of {fovy_deg:g} degrees", f"{settings.fovy_deg:g}"
+    elif not nearest - slack <= settings.camera_distance <= farthest + slack:
+        found, wanted = f"distance of {nearest:g} to {farthest:g}", f"{settings.camera_distance:g}"
+    else:
+        return
+    raise UserError(
+        f"{meta}: rendered with a {found}, the model's is {wanted}; render with --fovy-deg {settings.fovy_deg:g} and "
+        f"a --distance that covers {settings.camera_distance:g}, or have the model's settings state this camera"
+    )
