@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from omegaconf import OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.plugins.precision import MixedPrecision
 from torch import Tensor
 
 import threestudio
@@ -115,7 +114,7 @@ class Zero123Training(BaseSystem):
             {"params": projection, "lr": self.cfg.learning_rate * self.cfg.projection_lr_factor},
         ]
         # Lightning clips no gradients under mixed precision for a fused optimiser.
-        fused = not isinstance(self.trainer.precision_plugin, MixedPrecision)
+        fused = "mixed" not in str(self.trainer.precision)
         optimizer = torch.optim.AdamW(groups, weight_decay=self.cfg.weight_decay, betas=(0.9, 0.99), fused=fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.lr_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
