@@ -37,6 +37,15 @@ def test_bytes_that_one_tensor_has_are_copied_for_another(stored):
     assert torch.equal(part, VALUES.view(4, 6)[2:]) and torch.equal(behind, VALUES.view(4, 6)[:2])
 
 
+def test_a_copy_of_lent_bytes_leaves_what_was_written_to_them(tmp_path):
+    (tmp_path / "numbers").write_bytes(torch.ones(8, 4096).numpy().tobytes())
+    stored = StoredTensor(MappedFile(tmp_path / "numbers"), "numbers", torch.float32, 0, 0, (8, 4096), (4096, 1))
+    lent = stored.read().zero_()
+    stored.rows(2, 6).read()
+    stored.transposed().read()
+    assert not lent.any(), "pages were given back to the file"
+
+
 def test_neighbours_are_both_lent(stored):
     for start, stop in ((2, 4), (0, 1), (1, 2)):
         assert torch.equal(stored.rows(start, stop).read(), VALUES.view(4, 6)[start:stop])

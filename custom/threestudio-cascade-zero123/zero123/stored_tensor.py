@@ -41,19 +41,24 @@ class MappedFile:
 
     def lend(self, start: int, stop: int, alignment: int) -> bool:
         """Whether a tensor may use these bytes: no two may share any, as one of them may be written to."""
-        place = bisect.bisect(self.lent, (start, stop))
-        before, after = self.lent[max(place - 1, 0) : place], self.lent[place : place + 1]
-        taken = any(first < stop and start < last for first, last in before + after)
-        if not self.lends or taken or start % alignment:
+        if not self.lends or start % alignment or self.has_lent(start, stop):
             return False
-        self.lent.insert(place, (start, stop))
+        bisect.insort(self.lent, (start, stop))
         return True
 
+    def has_lent(self, start: int, stop: int) -> bool:
+        """Whether any of these bytes are a tensor's; what is lent does not overlap, so its neighbours tell."""
+        place = bisect.bisect(self.lent, (start, stop))
+        return any(first < stop and start < last for first, last in self.lent[max(place - 1, 0) : place + 1])
+
     def release(self, start: int, stop: int) -> None:
-        """Take the pages within out of this process's memory; the next access reads them again."""
+        """Take the pages within out of this process's memory; the next access reads them again.
+
+        Not those of a tensor: what was written to them would be lost.
+        """
         start += -start % mmap.PAGESIZE
         length = stop - stop % mmap.PAGESIZE - start
-        if length > 0 and hasattr(self.bytes, "madvise"):
+        if length > 0 and hasattr(self.bytes, "madvise") and not self.has_lent(start, start + length):
             self.bytes.madvise(mmap.MADV_DONTNEED, start, length)
 
 
