@@ -4,14 +4,15 @@
     python scripts/make_objects.py --sample cat cat.glb                  # the true mesh of load/images/cat.png
     python scripts/make_objects.py --sample cat cat.png                  # that picture itself
 
-No object of one split is in another: --seed counts within the split. Vertex colours are stored as they are shown,
-without conversion to linear light.
+No object of one split is in another: --seed counts within the split. Colours are an image texture; with
+--texture-size 0 they are vertex colours, stored as they are shown, without conversion to linear light.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 import trimesh
 from cascade_zero123.objects import family_names, make_object, object_seed
@@ -25,6 +26,7 @@ from threestudio.models.mesh_renderer import render_mesh
 from threestudio.utils.atomic import atomic_path
 
 SEEDS = 10**9  # of a split; see object_seed
+TEXTURE_SIZES = range(256, 8193)
 PICTURE_SIZE = 512
 PICTURE_ELEVATION_DEG = 10.0
 PICTURE_AZIMUTH_DEG = 20.0
@@ -35,7 +37,10 @@ PICTURE_FOVY_DEG = 20.0
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
-        write_sample(options.sample, options.out) if options.sample else write_objects(options)
+        if options.texture_size and options.texture_size not in TEXTURE_SIZES:
+            expected = f"0 or {TEXTURE_SIZES.start} to {TEXTURE_SIZES.stop - 1}"
+            raise UserError(f"--texture-size {options.texture_size}; expected {expected}")
+        write_sample(options.sample, options.out, options.texture_size) if options.sample else write_objects(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -50,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--split", choices=("train", "val", "test"), default="train")
     parser.add_argument("--family", help="make only this kind, e.g. teapot")
     parser.add_argument("--detail", type=float, default=1.5, help="fineness of the meshes")
+    parser.add_argument("--texture-size", type=int, default=1024, help="texels a side; 0: vertex colours [1024]")
     parser.add_argument("--sample", choices=sorted(SAMPLES), help="one of the sample pictures' objects")
     return parser
 
@@ -63,19 +69,19 @@ def write_objects(options: argparse.Namespace) -> None:
         )
     options.out.mkdir(parents=True, exist_ok=True)
     for index in tqdm(range(options.seed, options.seed + options.count), unit="object"):
-        mesh = make_object(object_seed(options.split, index), options.family, options.detail)
+        seed = object_seed(options.split, index)
+        mesh = make_object(seed, options.family, options.detail, options.texture_size or None)
         write_glb(options.out / f"{options.split}-{index:06d}.glb", mesh)
 
 
-def write_sample(name: str, path: Path) -> None:
+def write_sample(name: str, path: Path, texture_size: int) -> None:
     if path.suffix not in (".glb", ".png"):
         raise UserError(f"{path}: --sample writes a mesh (.glb) or a picture (.png), not {path.suffix or 'a folder'}")
-    mesh = make_sample(name)
     if path.suffix == ".glb":
-        write_glb(path, mesh)
+        write_glb(path, make_sample(name, texture_size=texture_size or None))
         return
     with atomic_path(path) as partial:
-        sample_picture(mesh).save(partial, optimize=True)
+        sample_picture(make_sample(name)).save(partial, optimize=True)
 
 
 def sample_picture(mesh: trimesh.Trimesh) -> Image.Image:
@@ -86,8 +92,13 @@ def sample_picture(mesh: trimesh.Trimesh) -> Image.Image:
 
 
 def write_glb(path: Path, mesh: trimesh.Trimesh) -> None:
-    turned = mesh.copy()
-    turned.vertices = gltf_from_world(torch.as_tensor(mesh.vertices.copy())).numpy()
+    turned = trimesh.Trimesh(
+        gltf_from_world(torch.tensor(np.asarray(mesh.vertices))).numpy(),
+        mesh.faces,
+        vertex_normals=gltf_from_world(torch.tensor(np.asarray(mesh.vertex_normals))).numpy(),
+        visual=mesh.visual,
+        process=False,
+    )
     with atomic_path(path) as partial:
         partial.write_bytes(turned.export(file_type="glb"))
 

@@ -2,16 +2,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 from cascade_zero123.objects import make_object, object_seed
 from PIL import Image
 from script_loading import load_script
 
+from threestudio.cameras import orbit
+from threestudio.models.mesh_renderer import render_mesh
+
 make_objects = load_script("make_objects")
 
 
 def test_objects_are_written_y_up_with_their_colours(tmp_path):
-    assert make_objects.main([str(tmp_path), "--count", "2", "--seed", "5", "--split", "test", "--detail", "1"]) == 0
+    options = ["--count", "2", "--seed", "5", "--split", "test", "--detail", "1", "--texture-size", "0"]
+    assert make_objects.main([str(tmp_path), *options]) == 0
     files = sorted(path.name for path in tmp_path.iterdir())
     assert files == ["test-000005.glb", "test-000006.glb"]
     written = trimesh.load_mesh(tmp_path / "test-000005.glb", process=False)
@@ -19,6 +24,27 @@ def test_objects_are_written_y_up_with_their_colours(tmp_path):
     # glTF's x, y, z are the world's y, z, x.
     np.testing.assert_allclose(written.vertices, np.asarray(truth.vertices)[:, [1, 2, 0]], atol=1e-5)
     np.testing.assert_array_equal(written.visual.vertex_colors, truth.visual.vertex_colors)
+
+
+def test_objects_have_a_texture_and_look_like_those_with_vertex_colours(tmp_path):
+    options = ["--count", "1", "--seed", "1", "--split", "test", "--detail", "4"]
+    pictures = []
+    for size in ("512", "0"):
+        assert make_objects.main([str(tmp_path / size), *options, "--texture-size", size]) == 0
+        mesh = trimesh.load_mesh(tmp_path / size / "test-000001.glb", process=False)
+        texture = mesh.visual.material.baseColorTexture if size == "512" else None
+        assert texture is None or texture.size == (512, 512)
+        camera = orbit(torch.tensor([20.0]), torch.tensor([30.0]), torch.tensor([3.8]))
+        pictures.append(render_mesh(mesh, camera, 20.0, 128, 128, 2, "diffuse")[0].astype(int))
+    assert np.abs(pictures[0] - pictures[1]).mean() < 2
+    assert pictures[0][..., 3].max() == 255 and pictures[0][..., :3].std() > 10
+
+
+@pytest.mark.parametrize("size", ["-1", "100", "9000"])
+def test_a_texture_size_out_of_range_is_refused(tmp_path, size, capsys):
+    assert make_objects.main([str(tmp_path / "out"), "--texture-size", size]) == 2
+    assert f"--texture-size {size}; expected 0 or 256 to 8192" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_splits_share_no_object(tmp_path):

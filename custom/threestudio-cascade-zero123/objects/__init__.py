@@ -6,7 +6,8 @@ changes the fineness of the mesh only. Splits are disjoint ranges of seeds: the 
 2 * 10^9 for test.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import trimesh
@@ -28,7 +29,8 @@ from . import (
     vessels,
 )
 from .sculptor import Sculptor
-from .shapes import Part, join, rotation
+from .shapes import Part, joined_faces, rotation
+from .texture import textured
 
 Grammar = Callable[[Sculptor], list[Part]]
 
@@ -103,23 +105,39 @@ def drawn_family(seed: int) -> str:
     return family_names()[np.random.default_rng([seed, 0]).choice(len(weights), p=weights / weights.sum())]
 
 
-def make_object(seed: int, family: str | None = None, detail: float = 1.0) -> trimesh.Trimesh:
-    """The object of a seed, with vertex colours; its family and seed are in `metadata`."""
+def make_object(
+    seed: int, family: str | None = None, detail: float = 1.0, texture_size: int | None = None
+) -> trimesh.Trimesh:
+    """The object of a seed, with vertex colours or, with `texture_size`, an image texture of so many texels a side.
+
+    Its family and seed are in `metadata`.
+    """
     family = drawn_family(seed) if family is None else family
     if family not in FAMILIES:
         raise ValueError(f'no object family "{family}"; there are {", ".join(FAMILIES)}')
-    whole = join(FAMILIES[family][1](Sculptor(np.random.default_rng(seed), detail)))
-    yaw = np.random.default_rng([seed, 1]).normal(0.0, YAW_STD_DEG)
-    mesh = trimesh.Trimesh(
-        normalised(whole.vertices @ rotation("z", yaw).T),
-        whole.faces,
-        vertex_colors=np.clip(np.round(np.c_[whole.colours, np.ones(len(whole.colours))] * 255), 0, 255).astype(
-            np.uint8
-        ),
-        process=False,
-    )
+    parts = placed(FAMILIES[family][1](Sculptor(np.random.default_rng(seed), detail)), seed)
+    mesh = coloured(parts) if texture_size is None else textured(parts, texture_size)
     mesh.metadata.update(family=family, seed=seed, name=f"{family}-{seed}")
     return mesh
+
+
+def placed(parts: Sequence[Part], seed: int) -> list[Part]:
+    """Turned by the object's yaw, in its unit box."""
+    yaw = np.random.default_rng([seed, 1]).normal(0.0, YAW_STD_DEG)
+    vertices = normalised(np.concatenate([part.vertices for part in parts]) @ rotation("z", yaw).T)
+    ends = np.cumsum([len(part.vertices) for part in parts])[:-1]
+    return [replace(part, vertices=own) for part, own in zip(parts, np.split(vertices, ends), strict=True)]
+
+
+def coloured(parts: Sequence[Part]) -> trimesh.Trimesh:
+    """One mesh with vertex colours."""
+    rgb = np.concatenate([part.colours for part in parts])
+    return trimesh.Trimesh(
+        np.concatenate([part.vertices for part in parts]),
+        joined_faces(parts),
+        vertex_colors=np.clip(np.round(np.c_[rgb, np.ones(len(rgb))] * 255), 0, 255).astype(np.uint8),
+        process=False,
+    )
 
 
 def normalised(vertices: np.ndarray) -> np.ndarray:

@@ -12,10 +12,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from .shapes import Part, Vector
+from .shapes import Part, Pattern, Vector, constant
 
 Colour = ndarray
-Pattern = Callable[[ndarray, ndarray], ndarray]
 
 FUR = [
     (0.55, 0.33, 0.16),
@@ -86,7 +85,7 @@ def smoothstep(value: ndarray, low: float, high: float) -> ndarray:
 
 
 def solid(colour: Colour) -> Pattern:
-    return lambda points, uv: np.broadcast_to(colour, points.shape)
+    return constant(colour)
 
 
 def waves(rng: np.random.Generator, frequency: float, octaves: int = 6) -> Callable[[ndarray], ndarray]:
@@ -217,4 +216,4 @@ def painted(parts: Sequence[Part], pattern: Pattern) -> list[Part]:
     low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
     high = np.max([part.vertices.max(axis=0) for part in parts], axis=0)
     centre, size = (low + high) / 2, max((high - low).max(), 1e-9)
-    return [replace(part, colours=pattern((part.vertices - centre) / size, part.uv)) for part in parts]
+    return [replace(part, pattern=pattern, painted_at=(part.vertices - centre) / size) for part in parts]

@@ -10,6 +10,6 @@ SAMPLES = {"cat": ("sitting_cat", 2_000_500_022), "teapot": ("teapot", 2_000_500
 SAMPLE_DETAIL = 12.0
 
 
-def make_sample(name: str, detail: float = SAMPLE_DETAIL) -> trimesh.Trimesh:
+def make_sample(name: str, detail: float = SAMPLE_DETAIL, texture_size: int | None = None) -> trimesh.Trimesh:
     family, seed = SAMPLES[name]
-    return make_object(seed, family, detail)
+    return make_object(seed, family, detail, texture_size)

@@ -1,10 +1,11 @@
 """Closed surface parts, z up: grids of points over two parameters, from which every object is put together.
 
-A part carries its parameters `uv` (u around, v along, both 0..1) so that patterns can follow the surface. Parts of an
-object overlap freely; they are concatenated, not united. Lengths are in the object's own units until it is normalised.
+A part carries its parameters `uv` (u around, v along, both 0..1) so that patterns can follow the surface, and what it
+was painted with, so that a texture can be finer than its points (texture.py). Parts of an object overlap freely; they
+are concatenated, not united. Lengths are in the object's own units until it is normalised.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,20 @@ from numpy import ndarray
 
 Vector = Sequence[float] | ndarray
 Vectors = Sequence[Sequence[float] | ndarray] | ndarray
+Pattern = Callable[[ndarray, ndarray], ndarray]  # see patterns.py
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Points row by row; `wraps` where the last column is joined to the first."""
+
+    rows: int
+    columns: int
+    wraps: bool
+
+    @property
+    def points(self) -> int:
+        return self.rows * self.columns
 
 
 @dataclass(frozen=True)
@@ -20,7 +35,14 @@ class Part:
     vertices: Float[ndarray, "point 3"]
     faces: Int[ndarray, "face 3"]
     uv: Float[ndarray, "point 2"]
-    colours: Float[ndarray, "point 3"]  # in 0..1
+    grids: tuple[Grid, ...]
+    pattern: Pattern
+    painted_at: Float[ndarray, "point 3"]  # where its points were in the pattern's unit box
+
+    @property
+    def colours(self) -> Float[ndarray, "point 3"]:
+        """In 0..1."""
+        return self.pattern(self.painted_at, self.uv)
 
     def moved(self, offset: Vector) -> "Part":
         return replace(self, vertices=self.vertices + np.asarray(offset, float))
@@ -37,7 +59,14 @@ class Part:
         return replace(self, vertices=self.vertices * (1.0, -1.0, 1.0), faces=self.faces[:, ::-1])
 
     def coloured(self, colour: Vector) -> "Part":
-        return replace(self, colours=np.broadcast_to(np.asarray(colour, float), self.vertices.shape))
+        return replace(self, pattern=constant(colour))
+
+
+def constant(colour: Vector) -> Pattern:
+    return lambda points, uv: np.broadcast_to(np.asarray(colour, float), points.shape)
+
+
+UNPAINTED = constant((0.7, 0.7, 0.7))
 
 
 def rotation(axis: str, angle_deg: float) -> Float[ndarray, "3 3"]:
@@ -63,7 +92,7 @@ def grid_part(points: Float[ndarray, "row column 3"], wraps: bool, v: Float[ndar
     v = np.linspace(0.0, 1.0, rows) if v is None else v
     uv = np.stack(np.broadcast_arrays(u[None, :], v[:, None]), axis=-1).reshape(-1, 2)
     vertices = points.reshape(-1, 3)
-    return Part(vertices, faces, uv, np.full_like(vertices, 0.7))
+    return Part(vertices, faces, uv, (Grid(rows, columns, wraps),), UNPAINTED, vertices)
 
 
 def spline(control: Float[ndarray, "knot d"], count: int) -> Float[ndarray, "count d"]:
@@ -174,11 +203,13 @@ def box(size: Vector, cells: int, taper: float = 1.0) -> Part:
 
 
 def join(parts: Sequence[Part]) -> Part:
-    """All parts as one."""
+    """All parts as one, not painted."""
+    vertices = np.concatenate([part.vertices for part in parts])
+    grids = tuple(grid for part in parts for grid in part.grids)
+    return Part(vertices, joined_faces(parts), np.concatenate([part.uv for part in parts]), grids, UNPAINTED, vertices)
+
+
+def joined_faces(parts: Sequence[Part]) -> Int[ndarray, "face 3"]:
+    """In the numbers of all points, part after part."""
     offsets = np.cumsum([0, *(len(part.vertices) for part in parts[:-1])])
-    return Part(
-        np.concatenate([part.vertices for part in parts]),
-        np.concatenate([part.faces + offset for part, offset in zip(parts, offsets, strict=True)]),
-        np.concatenate([part.uv for part in parts]),
-        np.concatenate([part.colours for part in parts]),
-    )
+    return np.concatenate([part.faces + offset for part, offset in zip(parts, offsets, strict=True)])
