@@ -9,19 +9,14 @@ and OUT/<row>/refiner, which scripts/evaluate.py novel-views compares (its help 
 """
 
 import argparse
-import json
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from training.runs import ROOT, Run, refuse_what_is_no_key, trained
 
 from threestudio.errors import UserError
-from threestudio.utils.atomic import atomic_path
 from threestudio.utils.console import one_line
 
-ROOT = Path(__file__).parents[1]
 REFINER, BASE = "configs/train-refiner.yaml", "configs/train-base.yaml"
 # Prompts are what Base samples, never true views, and Base follows the Refiner (Eq. 13).
 PAPER = ["data.context_probability=0", "system.ema_decay=0.999"]
@@ -52,86 +47,22 @@ SHARED = (
 )
 
 
-def command(row: str, base: Path, out: Path, overrides: list[str]) -> list[str]:
-    last = out / "runs" / row / "ckpts" / "last.ckpt"
-    return [
-        *(sys.executable, "launch.py", "--config", ROWS[row][0], "--train"),
-        *("name=runs", f"tag={row}", "use_timestamp=false", f"exp_root_dir={out}"),
-        *([f"resume={last}"] if last.exists() else []),
-        *keys_of(row, base, overrides),
-    ]
-
-
-def keys_of(row: str, base: Path, overrides: list[str]) -> list[str]:
-    """What this row changes in its config."""
+def run_of(row: str, base: Path, overrides: list[str]) -> Run:
     from omegaconf import OmegaConf
 
     config, own = ROWS[row]
     if config == BASE:
         refiner = OmegaConf.load(ROOT / REFINER)
         own = [*own, *(f"{key}={OmegaConf.select(refiner, key)}" for key in SHARED)]
-    return [f"system.init_weights={base}", *own, *overrides]
-
-
-def settings(row: str, base: Path, overrides: list[str]) -> dict[str, Any]:
-    """All of its config by dotted key, as it is trained."""
-    from omegaconf import OmegaConf
-
-    merged = OmegaConf.merge(OmegaConf.load(ROOT / ROWS[row][0]), OmegaConf.from_cli(keys_of(row, base, overrides)))
-    return dict(_leaves(OmegaConf.to_container(merged, resolve=True), ""))
-
-
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if not isinstance(value, dict):
-        yield path, value
-        return
-    for key, inner in value.items():
-        yield from _leaves(inner, f"{path}.{key}" if path else str(key))
-
-
-def keep_settings(out: Path, row: str, ours: dict[str, Any]) -> None:
-    """In OUT/<row>.json; a row of other settings is neither taken for done nor gone on with."""
-    record = out / f"{row}.json"
-    if (out / row).is_dir() or (out / "runs" / row / "ckpts" / "last.ckpt").exists():
-        if not record.is_file():
-            raise UserError(f"{record}: missing, so nobody knows how {row} was trained; choose another --out")
-        theirs = json.loads(record.read_text(encoding="utf-8"))
-        for key in sorted(ours.keys() | theirs):
-            if ours.get(key) != theirs.get(key):
-                found = f"{key} {theirs.get(key)}, not {ours.get(key)}"
-                raise UserError(f"{record}: {row} was trained with other settings: {found}; choose another --out")
-    with atomic_path(record) as unfinished:
-        unfinished.write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")
-
-
-def finished(out: Path, row: str) -> Path:
-    """The weights of the last step, copied beside those of the other rows."""
-    steps = sorted((out / "runs" / row / "save/weights").glob("it*"), key=lambda path: int(path.name[2:]))
-    if not steps:
-        raise UserError(f"{out / 'runs' / row}: no weights; the training of this row did not come to its end")
-    unfinished = out / f".{row}"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(steps[-1], unfinished)
-    return unfinished.rename(out / row)
+    return Run(row, config, [f"system.init_weights={base}", *own, *overrides])
 
 
 def main(args: argparse.Namespace, overrides: list[str]) -> None:
-    wrong = [override for override in overrides if "=" not in override]
-    if wrong:
-        raise UserError(f"{wrong[0]}: expected key=value")
+    refuse_what_is_no_key(overrides)
     if not (args.base / "unet").is_dir():
         raise UserError(f"{args.base}: no unet/ in it; name the folder of a trained Base")
-    base, out = args.base.resolve(), args.out.resolve()
     for row in args.only or ROWS:
-        keep_settings(out, row, settings(row, base, overrides))
-        if (out / row).is_dir():
-            print(f"{row}: done, {out / row}")
-            continue
-        print(f"{row}: training")
-        code = subprocess.run(command(row, base, out, overrides), cwd=ROOT).returncode
-        if code:
-            sys.exit(code)  # launch.py has said what is wrong
-        print(f"{row}: {finished(out, row)}")
+        trained(run_of(row, args.base.resolve(), overrides), args.out.resolve())
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""Scripts are files, not a package: loads one by its name."""
+"""Scripts are files, not a package: loads one by its name, and lets it import what lies beside it."""
 
 import importlib.util
 import sys
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
+if str(SCRIPTS) not in sys.path:
+    sys.path.insert(0, str(SCRIPTS))
 
 
 def load_script(name):

@@ -45,11 +45,11 @@ class Batch:
 
 
 class HeldOut:
-    """Packed views in the cascade layout."""
+    """Packed views in the cascade layout; `image_size` None is the size that they have."""
 
-    def __init__(self, folder: Path, seed: int, device: str = "cpu") -> None:
+    def __init__(self, folder: Path, seed: int, device: str = "cpu", image_size: int | None = None) -> None:
         self.folder, self.seed, self.device = folder, seed, device
-        self.views = PackedViews(str(folder))
+        self.views = PackedViews(str(folder), image_size)
         if self.views.view_count <= 1 + len(NEARBY_VIEWS):
             raise UserError(
                 f"{folder}: {self.views.view_count} views an object; a target beside the source and the "
@@ -62,7 +62,7 @@ class HeldOut:
     @property
     def size(self) -> int:
         """Pixels of a side."""
-        return self.views.images.shape[2]
+        return self.views.image_size
 
     def fingerprint(self) -> str:
         return weights_fingerprint([self.folder / "images.npy", self.folder / "cameras.npy"])

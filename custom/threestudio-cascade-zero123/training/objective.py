@@ -38,6 +38,24 @@ def prediction_target(
     return latents
 
 
+def loss_weights(
+    scheduler: DDIMScheduler, timesteps: Int[Tensor, "view"], max_snr_weight: float
+) -> Float[Tensor, "view"]:
+    """Of the squared error of what the network predicts, so that an error of x0 counts min(SNR + 1, `max_snr_weight`).
+
+    SNR + 1 is the loss on v (Salimans & Ho 2022), 1 the loss on x0; between them it is truncated as in min-SNR (Hang
+    et al. 2023), but not to nothing at zero SNR.
+    """
+    alpha_bar = scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
+    of_v = 1 / (1 - alpha_bar).clamp_min(1e-8)
+    wanted = of_v.clamp_max(max_snr_weight)
+    if scheduler.config.prediction_type == "sample":
+        return wanted
+    if scheduler.config.prediction_type == "v_prediction":
+        return wanted / of_v
+    return wanted / (of_v * alpha_bar.clamp_min(1e-8))
+
+
 def draw_condition_dropout(
     count: int, probability: float, generator: torch.Generator
 ) -> tuple[Bool[Tensor, "view"], Bool[Tensor, "view"]]:

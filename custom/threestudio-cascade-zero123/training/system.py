@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from omegaconf import OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -33,7 +32,7 @@ from ..zero123.weights import load_zero123, save_zero123
 from .conditions import Batch, context_of, drop_conditions
 from .ema import update_ema, warmed_up_decay
 from .encoder_fit import fit_image_encoder
-from .objective import draw_timesteps, prediction_target
+from .objective import draw_timesteps, loss_weights, prediction_target
 from .prompts import ExamplePool, PromptsConfig, with_prompts
 from .throughput import Throughput
 from .validation import base_views, grid, refiner_views, scores
@@ -59,6 +58,7 @@ class Zero123Training(BaseSystem):
         condition_dropout: float = 0.05  # each of: tokens, latents, both
         high_noise_power: float = 0.0
         last_step_probability: float = 0.0
+        max_snr_weight: float | None = None  # see `loss_weights`; None: the plain error of what is predicted
         ema_decay: float = 0.9999  # eta of Eq. 13; 1 leaves Base as it is
         ema_warmup: bool = True  # for runs that are short beside 1 / (1 - ema_decay) steps
         encoder_steps: int = 0  # of fitting an image encoder that starts from random weights (encoder_fit.py)
@@ -173,7 +173,10 @@ class Zero123Training(BaseSystem):
         noisy = self.noise_schedule.add_noise(latents, noise, timesteps)
         predicted = self.model.predict(noisy, timesteps, context)
         target = prediction_target(self.noise_schedule, latents, noise, timesteps)
-        return F.mse_loss(predicted, target)
+        errors = (predicted - target).square().flatten(1).mean(1)
+        if self.cfg.max_snr_weight is not None:
+            errors = errors * loss_weights(self.noise_schedule, timesteps, self.cfg.max_snr_weight)
+        return errors.mean()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Eq. 13, after each step of the optimiser."""

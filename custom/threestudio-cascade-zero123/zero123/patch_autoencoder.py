@@ -33,7 +33,9 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
     """Images [view 3 H W] in [-1, 1] <-> latents [view latent_channels H/patch_size W/patch_size]."""
 
     @register_to_config
-    def __init__(self, patch_size: int = 8, latent_channels: int = 64, scaling_factor: float = 1.0) -> None:
+    def __init__(
+        self, patch_size: int = 8, latent_channels: int = 64, scaling_factor: float = 1.0, whitening: float = 0.5
+    ) -> None:
         super().__init__()
         pixels = 3 * patch_size**2
         self.mean = nn.Parameter(torch.zeros(pixels), requires_grad=False)
@@ -41,14 +43,14 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         self.scale = nn.Parameter(torch.ones(latent_channels), requires_grad=False)
 
     @torch.no_grad()
-    def fit(self, images: Float[Tensor, "view 3 h w"], whitening: float = 0.5) -> None:
+    def fit(self, images: Float[Tensor, "view 3 h w"]) -> None:
         """Set mean, basis and scale from training images in [-1, 1]; the latents' overall variance becomes 1."""
         patches = self._patches(images).movedim(1, -1).reshape(-1, len(self.mean)).double()
         self.mean.copy_(patches.mean(0))
         variances, vectors = torch.linalg.eigh(torch.cov(patches.T))
         leading = variances.argsort(descending=True)[: len(self.scale)]
         self.basis.copy_(vectors[:, leading].T)
-        scale = variances[leading].clamp_min(1e-8) ** (whitening / 2)
+        scale = variances[leading].clamp_min(1e-8) ** (self.config.whitening / 2)
         self.scale.copy_(scale * ((variances[leading] / scale**2).mean()).sqrt())
 
     def encode(self, images: Float[Tensor, "view 3 h w"]) -> SimpleNamespace:

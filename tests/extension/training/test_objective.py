@@ -2,7 +2,12 @@ import pytest
 import torch
 from cascade_zero123.seeding import draw_generator
 from cascade_zero123.training.ema import update_ema, warmed_up_decay
-from cascade_zero123.training.objective import draw_condition_dropout, draw_timesteps, prediction_target
+from cascade_zero123.training.objective import (
+    draw_condition_dropout,
+    draw_timesteps,
+    loss_weights,
+    prediction_target,
+)
 from cascade_zero123.zero123.sampler import x0_and_epsilon
 from diffusers import DDIMScheduler
 from torch import nn
@@ -24,6 +29,32 @@ def test_at_zero_terminal_snr_v_is_minus_the_clean_latents():
     scheduler = DDIMScheduler(rescale_betas_zero_snr=True, prediction_type="v_prediction")
     latents, noise = torch.randn(2, 3, 4, 4, 4)
     assert torch.allclose(prediction_target(scheduler, latents, noise, torch.full((3,), 999)), -latents)
+
+
+@pytest.mark.parametrize("limit", [1.0, 5.0, 1e6])
+def test_an_error_of_x0_weighs_the_same_whatever_is_predicted(limit):
+    timesteps = torch.tensor([3, 100, 400, 900])
+    latents, noise, wrong = torch.randn(3, 4, 4, 4, 4)
+    losses = []
+    for prediction_type in ("sample", "v_prediction", "epsilon"):
+        scheduler = DDIMScheduler(prediction_type=prediction_type)
+        noisy = scheduler.add_noise(latents, noise, timesteps)
+        alpha_bar = scheduler.alphas_cumprod[timesteps][:, None, None, None]
+        target = prediction_target(scheduler, latents, noise, timesteps)
+        # What each would say that takes `latents + wrong` for the clean latents.
+        wrong_noise = (noisy - alpha_bar.sqrt() * (latents + wrong)) / (1 - alpha_bar).sqrt()
+        output = prediction_target(scheduler, latents + wrong, wrong_noise, timesteps)
+        errors = (output - target).square().flatten(1).mean(1)
+        losses.append(errors * loss_weights(scheduler, timesteps, limit))
+    expected = (1 / (1 - alpha_bar.flatten())).clamp_max(limit) * wrong.square().flatten(1).mean(1)
+    for loss in losses:
+        assert torch.allclose(loss, expected, rtol=1e-2)
+
+
+def test_at_zero_terminal_snr_x0_weighs_1_however_it_is_limited():
+    for prediction_type in ("sample", "v_prediction"):
+        scheduler = DDIMScheduler(rescale_betas_zero_snr=True, prediction_type=prediction_type)
+        assert torch.allclose(loss_weights(scheduler, torch.tensor([999]), 5.0), torch.ones(1))
 
 
 def test_timesteps_follow_the_power_law_and_the_share_of_the_last():

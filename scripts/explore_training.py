@@ -1,0 +1,221 @@
+"""What matters for a small Base: short trainings from nothing that each change one thing, compared on held-out objects.
+
+    python scripts/explore_training.py VIEWS_DIR [--out outputs/exploration] [--only NAME ...] [key=value ...]
+
+Each is configs/train-base.yaml cut down to 600 steps of 16, from random weights, with what RUNS names changed; further
+key=value go to all of them. VIEWS_DIR holds packed views in the cascade layout (scripts/render_views.py --packed), at
+whose size views are scored whatever size a model makes: one-step predictions and DDIM samples of Base, object by object
+against "reference". A run that is done is left as it is, an interrupted one goes on. In OUT are the weights, scores,
+exploration.json and exploration.md. One run each: compare what they differ by with "other-seed".
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from cascade_zero123.cascade.prompt_views import Sampling
+from cascade_zero123.errors import UserError
+from cascade_zero123.zero123.model import Zero123
+from cascade_zero123.zero123.pose import Pose
+from evaluation.comparison import Comparison, Reference, rows_of
+from evaluation.held_out import HeldOut
+from evaluation.image_metrics import ImageMetrics
+from evaluation.kept_scores import KeptScores
+from evaluation.methods import BASE, ONE_STEP, SAMPLE, BaseRows, context
+from evaluation.models import Model
+from evaluation.novel_views import measured, save_results
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
+from training.runs import Run, refuse_what_is_no_key, trained
+
+from threestudio.errors import UserError as HostError
+from threestudio.utils.console import one_line
+
+CONFIG = "configs/train-base.yaml"
+SHORT = [
+    "system.encoder_steps=300",
+    "system.warmup_steps=50",
+    "system.constant_steps=300",
+    "system.decay_steps=600",
+    "trainer.max_steps=600",
+    "trainer.val_check_interval=600",
+    "trainer.devices=1",
+    "trainer.strategy=auto",
+]
+A = "system.architecture."
+
+
+def latents(channels: int, patch: int = 8, side: int = 8) -> list[str]:
+    return [
+        f"{A}vae.patch_size={patch}",
+        f"{A}vae.latent_channels={channels}",
+        f"{A}unet.out_channels={channels}",
+        f"{A}unet.in_channels={2 * channels}",
+        f"{A}unet.sample_size={side}",
+    ]
+
+
+REFERENCE = "reference"
+RUNS: dict[str, list[str]] = {
+    REFERENCE: [],
+    "other-seed": ["seed=1"],
+    # prediction type and schedule
+    "v": [f"{A}scheduler.prediction_type=v_prediction"],
+    "epsilon": [
+        f"{A}scheduler.prediction_type=epsilon",
+        f"{A}scheduler.rescale_betas_zero_snr=false",
+        f"{A}scheduler.timestep_spacing=leading",
+    ],
+    "cosine": [f"{A}scheduler.beta_schedule=squaredcos_cap_v2"],
+    # loss weighting, and by which timesteps are drawn
+    "weight-5": ["system.max_snr_weight=5"],
+    "loss-on-v": ["system.max_snr_weight=1000"],
+    "uniform-timesteps": ["system.high_noise_power=0", "system.last_step_probability=0"],
+    "more-noise": ["system.high_noise_power=3", "system.last_step_probability=0.3"],
+    # latents
+    "latents-16": latents(16),
+    "latents-32": latents(32),
+    "latents-192": latents(192),
+    "patches-of-4": latents(16, patch=4, side=16),
+    "whitening-0": [f"{A}vae.whitening=0"],
+    "whitening-1": [f"{A}vae.whitening=1"],
+    # resolution
+    "32-px": [
+        *latents(48, patch=4),
+        f"{A}settings.image_size=32",
+        f"{A}image_encoder.image_size=32",
+        f"{A}image_encoder.patch_size=8",
+    ],
+    "128-px": [
+        *latents(64, patch=16),
+        f"{A}settings.image_size=128",
+        "data.train_folder=data/train-128",
+        "data.val_folder=data/val-128",
+    ],
+    # width
+    "narrow": [f"{A}unet.block_out_channels=[64,80]"],
+    "wide": [f"{A}unet.block_out_channels=[144,176]"],
+    # data
+    "600-objects": ["data.train_folder=data/train-600"],
+    "60-objects": ["data.train_folder=data/train-60"],
+    "not-augmented": ["data.augment=false"],
+    "source-alone": ["data.context_probability=0"],
+}
+# What some of them need beside data/train, with the options of scripts/render_views.py --layout cascade that make it.
+NEEDED = {
+    "data/train-128": "--generate 1000 --split train --size 128",
+    "data/val-128": "--generate 200 --split val --size 128",
+    "data/train-600": "--generate 600 --split train",
+    "data/train-60": "--generate 60 --split train",
+}
+
+
+def run_of(name: str, overrides: list[str]) -> Run:
+    return Run(name, CONFIG, [*SHORT, *RUNS[name], *overrides])
+
+
+def main(args: argparse.Namespace, overrides: list[str]) -> None:
+    refuse_what_is_no_key(overrides)
+    names, out = args.only or list(RUNS), args.out.resolve()
+    truth = HeldOut(args.views, args.seed)
+    numbers = list(range(min(args.objects, len(truth))))
+    metrics, rows, notes = ImageMetrics(truth.size, "cpu"), {}, []
+    for name in names:
+        run = run_of(name, overrides)
+        refuse_missing_views(run)
+        model = Model(name, trained(run, out))
+        base = model.load("cpu").base
+        rows |= rows_of(name, scores(base, model, run, truth, numbers, metrics, args), numbers, {BASE: BASE})
+        changes = " ".join(RUNS[name]) or f"{CONFIG} with {' '.join(SHORT)}"
+        notes.append(f"{name}: {gigaflops(base):.2f} GFLOP a pass of the U-Net, {megabytes(base):.1f} MB; {changes}.")
+    titles = {ONE_STEP: "One step", SAMPLE: f"DDIM samples ({args.steps} steps, scale {args.scale:g})"}
+    comparison = Comparison(rows, [Reference(REFERENCE, REFERENCE, BASE)] if REFERENCE in names else [], args.seed)
+    save_results("exploration", comparison, titles, [*notes, *metrics.notes()], len(numbers), args)
+
+
+def refuse_missing_views(run: Run) -> None:
+    for key in ("data.train_folder", "data.val_folder"):
+        folder = run.settings()[key]
+        if not Path(folder).is_dir():
+            options = NEEDED.get(folder, "--generate ...")
+            made = f"python scripts/render_views.py --layout cascade {options} --packed {folder}"
+            raise UserError(f"{folder}: no such folder, and {run.name} is trained on it; make it with {made}")
+
+
+def scores(
+    base: Zero123,
+    model: Model,
+    run: Run,
+    truth: HeldOut,
+    numbers: list[int],
+    metrics: ImageMetrics,
+    args: argparse.Namespace,
+) -> dict[int, Any]:
+    """Of each object; the model sees its views at its own size."""
+    sampling = Sampling(args.steps, args.scale, args.seed)
+    larger = base.settings.image_size > truth.size
+    seen = HeldOut(
+        Path(run.settings()["data.val_folder"]) if larger else args.views, args.seed, "cpu", base.settings.image_size
+    )
+    ingredients = {
+        "base": model.base_fingerprint(),
+        "sampling": vars(sampling),
+        "views": truth.fingerprint(),
+        "seen": seen.fingerprint(),
+        "metrics": metrics.names(),
+    }
+    kept = KeptScores(args.out / "scores", run.name, ingredients)
+    missing = kept.missing(numbers)
+    draw = BaseRows(base, sampling)
+    with tqdm(total=len(missing), unit="object", desc=run.name, disable=not missing) as bar:
+        for batch, true in zip(seen.batches(missing, args.batch), truth.batches(missing, args.batch), strict=True):
+            views = {row: at_size(images, truth.size) for row, images in draw(batch, lambda passes: None).items()}
+            kept.add(measured(true, views, metrics))
+            bar.update(len(batch.numbers))
+    return kept.scores
+
+
+def at_size(images: torch.Tensor, size: int) -> torch.Tensor:
+    """Larger ones by averaging, smaller ones by bicubic interpolation."""
+    if images.shape[-1] == size:
+        return images
+    if images.shape[-1] > size:
+        return F.interpolate(images, (size, size), mode="area")
+    return F.interpolate(images, (size, size), mode="bicubic", align_corners=False).clamp(0, 1)
+
+
+@torch.no_grad()
+def gigaflops(base: Zero123) -> float:
+    """Multiplications and additions of one pass for one view, shown the source alone."""
+    pose = Pose(*(torch.tensor([value]) for value in (0.0, 30.0, base.settings.camera_distance)))
+    source = torch.zeros(1, 1, 3, base.settings.image_size, base.settings.image_size)
+    seen = context(base, source, pose, pose)
+    with FlopCounterMode(display=False) as counter:
+        base.predict(torch.zeros(1, *base.latent_shape), torch.tensor([0]), seen)
+    return counter.get_total_flops() / 1e9
+
+
+def megabytes(base: Zero123) -> float:
+    """Of the U-Net in float16, as it is stored."""
+    return sum(parameter.numel() for parameter in base.unet.parameters()) * 2 / 1e6
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("views", type=Path, metavar="VIEWS_DIR", help="packed views in the cascade layout")
+    parser.add_argument("--out", type=Path, default=Path("outputs/exploration"))
+    parser.add_argument("--only", action="append", choices=tuple(RUNS), help="this run, and others so named [all]")
+    parser.add_argument("--objects", type=int, default=200, help="the first so many of VIEWS_DIR [200]")
+    parser.add_argument("--batch", type=int, default=25, help="objects in a network at once [25]")
+    parser.add_argument("--steps", type=int, default=25, help="DDIM steps of the samples [25]")
+    parser.add_argument("--scale", type=float, default=1.5, help="their guidance scale [1.5]")
+    parser.add_argument("--seed", type=int, default=0, help="of targets and noise")
+    options, keys = parser.parse_known_args()
+    try:
+        main(options, keys)
+    except (UserError, HostError, OSError) as error:
+        print(one_line(error) or error, file=sys.stderr)
+        sys.exit(2)

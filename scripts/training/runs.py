@@ -1,0 +1,100 @@
+"""A training as a config and what it changes: started, gone on with, and its weights kept beside those of others.
+
+OUT/<name> holds the weights of its last step, OUT/<name>.json all its settings, OUT/runs/<name> the rest.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from threestudio.errors import UserError
+from threestudio.utils.atomic import atomic_path
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Run:
+    name: str
+    config: str  # from the repository's root
+    overrides: Sequence[str]  # key=value
+
+    def command(self, out: Path) -> list[str]:
+        last = last_checkpoint(out, self.name)
+        return [
+            *(sys.executable, "launch.py", "--config", self.config, "--train"),
+            *("name=runs", f"tag={self.name}", "use_timestamp=false", f"exp_root_dir={out}"),
+            *([f"resume={last}"] if last.exists() else []),
+            *self.overrides,
+        ]
+
+    def settings(self) -> dict[str, Any]:
+        """All of its config by dotted key, as it is trained."""
+        from omegaconf import OmegaConf
+
+        merged = OmegaConf.merge(OmegaConf.load(ROOT / self.config), OmegaConf.from_cli(list(self.overrides)))
+        return dict(_leaves(OmegaConf.to_container(merged, resolve=True), ""))
+
+
+def trained(run: Run, out: Path) -> Path:
+    """The folder of its weights; a run that is done is left as it is, an interrupted one goes on."""
+    keep_settings(run, out)
+    if (out / run.name).is_dir():
+        print(f"{run.name}: done, {out / run.name}")
+        return out / run.name
+    print(f"{run.name}: training")
+    code = subprocess.run(run.command(out), cwd=ROOT).returncode
+    if code:
+        sys.exit(code)  # launch.py has said what is wrong
+    folder = _finished(out, run.name)
+    print(f"{run.name}: {folder}")
+    return folder
+
+
+def keep_settings(run: Run, out: Path) -> None:
+    """In OUT/<name>.json; a run of other settings is neither taken for done nor gone on with."""
+    record, ours = out / f"{run.name}.json", run.settings()
+    if (out / run.name).is_dir() or last_checkpoint(out, run.name).exists():
+        if not record.is_file():
+            raise UserError(f"{record}: missing, so nobody knows how {run.name} was trained; choose another --out")
+        theirs = json.loads(record.read_text(encoding="utf-8"))
+        for key in sorted(ours.keys() | theirs):
+            if ours.get(key) != theirs.get(key):
+                found = f"{key} {theirs.get(key)}, not {ours.get(key)}"
+                raise UserError(f"{record}: {run.name} was trained with other settings: {found}; choose another --out")
+    with atomic_path(record) as unfinished:
+        unfinished.write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")
+
+
+def last_checkpoint(out: Path, name: str) -> Path:
+    return out / "runs" / name / "ckpts" / "last.ckpt"
+
+
+def refuse_what_is_no_key(overrides: Sequence[str]) -> None:
+    for override in overrides:
+        if "=" not in override:
+            raise UserError(f"{override}: expected key=value")
+
+
+def _finished(out: Path, name: str) -> Path:
+    """The weights of the last step, copied beside those of the other runs."""
+    steps = sorted((out / "runs" / name / "save/weights").glob("it*"), key=lambda path: int(path.name[2:]))
+    if not steps:
+        raise UserError(f"{out / 'runs' / name}: no weights; the training of this run did not come to its end")
+    unfinished = out / f".{name}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(steps[-1], unfinished)
+    return unfinished.rename(out / name)
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        yield path, value
+        return
+    for key, inner in value.items():
+        yield from _leaves(inner, f"{path}.{key}" if path else str(key))
