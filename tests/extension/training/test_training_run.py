@@ -83,6 +83,30 @@ def test_resumed_it_goes_on_to_the_same_losses_and_weights(whole, tmp_path):
             assert torch.equal(own, expected)
 
 
+def test_killed_at_any_moment_it_goes_on_to_the_same_losses(tmp_path):
+    """By SIGKILL: no handler runs, and what was logged after the last checkpoint is done again."""
+    file = config(tmp_path, "train-refiner", 4000)
+    command = [sys.executable, "launch.py", "--config", str(file), "--train", "--gpu", "-1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    running = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    trial = tmp_path / "outputs/train-refiner/tiny"
+    _wait_for(trial / "ckpts/last.ckpt", running)
+    running.kill()
+    running.communicate()
+    assert running.returncode == -signal.SIGKILL
+    end = torch.load(trial / "ckpts/last.ckpt", weights_only=True)["global_step"] + 4
+    resumed = launch(config(tmp_path, "train-refiner", end), f"resume={trial}")
+    assert resumed.returncode == 0, resumed.stderr
+    whole = launch(config(tmp_path, "train-refiner", end), "tag=whole")
+    assert whole.returncode == 0, whole.stderr
+    expected = losses(trial.parent / "whole")
+    assert len(expected) == end
+    # The logger writes in blocks, so that the killed run's own curve may lack what came before the kill.
+    own = losses(trial)
+    assert set(range(end - 4, end)) <= set(own)
+    assert own == {step: expected[step] for step in own}
+
+
 def test_two_processes_train_are_stopped_together_and_go_on(tmp_path):
     """Ctrl-C reaches one of them first; both finish the step, one checkpoint is written, and nobody waits forever."""
     file = config(tmp_path, "train-refiner", 400, trainer__devices=2, trainer__strategy="ddp")
