@@ -44,6 +44,7 @@ SHORT = [
     "trainer.val_check_interval=600",
     "trainer.devices=1",
     "trainer.strategy=auto",
+    "system.max_snr_weight=null",  # chosen by these runs
 ]
 A = "system.architecture."
 
