@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from cascade_zero123.cascade.context import context_of_rows
 from cascade_zero123.cascade.prompt_views import Sampling
 from cascade_zero123.errors import UserError
 from cascade_zero123.zero123.model import Zero123
@@ -24,7 +25,7 @@ from evaluation.comparison import Comparison, Reference, rows_of
 from evaluation.held_out import HeldOut
 from evaluation.image_metrics import ImageMetrics
 from evaluation.kept_scores import KeptScores
-from evaluation.methods import BASE, ONE_STEP, SAMPLE, BaseRows, context
+from evaluation.methods import BASE, ONE_STEP, SAMPLE, BaseRows
 from evaluation.models import Model
 from evaluation.novel_views import measured, save_results
 from torch.utils.flop_counter import FlopCounterMode
@@ -193,7 +194,7 @@ def gigaflops(base: Zero123) -> float:
     """Multiplications and additions of one pass for one view, shown the source alone."""
     pose = Pose(*(torch.tensor([value]) for value in (0.0, 30.0, base.settings.camera_distance)))
     source = torch.zeros(1, 1, 3, base.settings.image_size, base.settings.image_size)
-    seen = context(base, source, pose, pose)
+    seen = context_of_rows(base, source, pose, pose)
     with FlopCounterMode(display=False) as counter:
         base.predict(torch.zeros(1, *base.latent_shape), torch.tensor([0]), seen)
     return counter.get_total_flops() / 1e9

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from cascade_zero123.cascade.context import context_of_rows
 from cascade_zero123.cascade.prompt_views import NEARBY_DEG, Sampling, eight_bit
 from cascade_zero123.training.rendered_views import NEARBY_VIEWS
 from cascade_zero123.zero123.model import Context, Zero123
-from cascade_zero123.zero123.pose import Pose, pose_token
+from cascade_zero123.zero123.pose import Pose
 from cascade_zero123.zero123.sampler import predict_in_one_step, sample_ddim
 from jaxtyping import Float
 from torch import Tensor
@@ -48,15 +49,6 @@ def passes(sampling: Sampling) -> int:
     return sampling.steps * (1 if sampling.scale == 1 else 2)
 
 
-def context(model: Zero123, images: Float[Tensor, "b view 3 h w"], poses: Pose, targets: Pose) -> Context:
-    """Of several objects: each one's first image is its source; `poses` has b * view cameras."""
-    objects, views = images.shape[:2]
-    embeddings = model.image_embedding(images.flatten(0, 1)).unflatten(0, (objects, views)).flatten(1, 2)
-    each = Pose(*(value.repeat_interleave(views) for value in targets))
-    tokens = pose_token(each, poses, model.settings.pose_token).unflatten(0, (objects, views))
-    return model.context(embeddings, tokens, model.source_latents(images[:, 0]))
-
-
 def beside_source(batch: Batch, images: Float[Tensor, "b view 3 h w"], poses: Pose) -> tuple[Tensor, Pose]:
     """The source, then the given views, of each object."""
     objects, views = images.shape[:2]
@@ -76,7 +68,9 @@ def base_samples(base: Zero123, batch: Batch, targets: Pose, purpose: str, sampl
     source = batch.source[:, None].repeat_interleave(views, dim=0)
     pose = Pose(*(value.repeat_interleave(views) for value in batch.source_pose))
     noise = batch.noise(base, purpose, views)
-    images = base.decode(sample_ddim(base, context(base, source, pose, targets), noise, sampling.steps, sampling.scale))
+    images = base.decode(
+        sample_ddim(base, context_of_rows(base, source, pose, targets), noise, sampling.steps, sampling.scale)
+    )
     return (eight_bit(images).float() / 255).unflatten(0, (len(batch.numbers), views))
 
 
@@ -108,7 +102,7 @@ class BaseRows:
 
     @torch.no_grad()
     def __call__(self, batch: Batch, told: Told) -> Views:
-        seen = context(self.base, batch.source[:, None], batch.source_pose, batch.target_pose)
+        seen = context_of_rows(self.base, batch.source[:, None], batch.source_pose, batch.target_pose)
         kinds = both_kinds(self.base, seen, batch.noise(self.base, "noise"), self.sampling, told)
         views: Views = {(BASE, kind): images for kind, images in kinds.items()}
         if self.samples > 1:
@@ -145,7 +139,7 @@ class RefinerRows(ShownCascade):
     def __call__(self, batch: Batch, told: Told) -> Views:
         noise, views = batch.noise(self.refiner, "noise"), Views()
         for method, (images, poses) in self.contexts(batch, batch.target_pose, told).items():
-            seen = context(self.refiner, images, poses, batch.target_pose)
+            seen = context_of_rows(self.refiner, images, poses, batch.target_pose)
             kinds = both_kinds(self.refiner, seen, noise, self.samplings.views, told)
             views |= {(method, kind): image for kind, image in kinds.items()}
         return views

@@ -7,6 +7,7 @@ the same for every method.
 from collections.abc import Iterator
 
 import torch
+from cascade_zero123.cascade.context import context_of_rows
 from cascade_zero123.zero123.pose import Pose
 from jaxtyping import Float
 from torch import Tensor
@@ -21,7 +22,6 @@ from evaluation.methods import (
     base_samples,
     beside_source,
     both_kinds,
-    context,
     true_columns,
     view_by_view,
 )
@@ -48,7 +48,7 @@ class RingSamples(ShownCascade):
         for method, (images, poses) in self.contexts(batch, targets).items():
             model = self.base if method == BASE else self.refiner
             with torch.no_grad():
-                seen = context(model, images, poses, targets)
+                seen = context_of_rows(model, images, poses, targets)
             for kind, ring in both_kinds(model, seen, noise, self.samplings.views, lambda passes: None).items():
                 yield method, kind, ring
 

@@ -161,13 +161,13 @@ def test_the_target_is_neither_the_source_nor_a_nearby_view_and_the_seed_draws_i
 
 def test_a_context_is_that_of_the_cascade_of_one_object(packed):
     """Against the extension's own, object by object (cascade/context.py)."""
-    from cascade_zero123.cascade.context import Cascade
+    from cascade_zero123.cascade.context import Cascade, context_of_rows
     from cascade_zero123.zero123.pose import Pose
-    from evaluation.methods import FULL, context
+    from evaluation.methods import FULL
 
     batch, rows = held_out(packed, [0, 2]), refiner_rows()
     images, poses = rows.contexts(batch, batch.target_pose, lambda passes: None)[FULL]
-    seen = context(rows.refiner, images, poses, batch.target_pose)
+    seen = context_of_rows(rows.refiner, images, poses, batch.target_pose)
     for place in range(2):
         own = Pose(*(value.view(2, 5)[place] for value in poses))
         target = Pose(*(value[place : place + 1] for value in batch.target_pose))

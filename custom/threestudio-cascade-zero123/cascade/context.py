@@ -53,6 +53,18 @@ class Cascade:
         return model.context(embeddings, poses, self.source_latents.expand(views, -1, -1, -1))
 
 
+def context_of_rows(model: Zero123, images: Float[Tensor, "row view 3 h w"], views: Pose, targets: Pose) -> Context:
+    """Eq. 9-11 for a row of views each, the first of which is the row's source; images in [0, 1].
+
+    `views` has row * view cameras, row by row; `targets` one a row.
+    """
+    rows, count = images.shape[:2]
+    embeddings = model.image_embedding(images.flatten(0, 1)).unflatten(0, (rows, count)).flatten(1, 2)
+    each = Pose(*(value.repeat_interleave(count) for value in targets))
+    poses = pose_token(each, views, model.settings.pose_token).unflatten(0, (rows, count))
+    return model.context(embeddings, poses, model.source_latents(images[:, 0]))
+
+
 def joined(*poses: Pose) -> Pose:
     return Pose(*(torch.cat(values) for values in zip(*poses, strict=True)))
 
