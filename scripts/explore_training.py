@@ -76,9 +76,7 @@ RUNS: dict[str, list[str]] = {
     "weight-5": ["system.max_snr_weight=5"],
     "loss-on-v": ["system.max_snr_weight=1000"],
     "uniform-timesteps": ["system.high_noise_power=0", "system.last_step_probability=0"],
-    "more-noise": ["system.high_noise_power=3", "system.last_step_probability=0.3"],
     # latents
-    "latents-16": latents(16),
     "latents-32": latents(32),
     "latents-192": latents(192),
     "patches-of-4": latents(16, patch=4, side=16),
@@ -104,7 +102,6 @@ RUNS: dict[str, list[str]] = {
     "600-objects": ["data.train_folder=data/train-600"],
     "60-objects": ["data.train_folder=data/train-60"],
     "not-augmented": ["data.augment=false"],
-    "source-alone": ["data.context_probability=0"],
 }
 # What some of them need beside data/train, with the options of scripts/render_views.py --layout cascade that make it.
 NEEDED = {
