@@ -45,7 +45,9 @@ SHORT = [
     "trainer.val_check_interval=600",
     "trainer.devices=1",
     "trainer.strategy=auto",
-    "system.max_snr_weight=null",  # chosen by these runs
+    # What these runs chose, so that each can be compared with what it was chosen over.
+    "system.architecture.scheduler.prediction_type=sample",
+    "system.max_snr_weight=null",
 ]
 A = "system.architecture."
 
