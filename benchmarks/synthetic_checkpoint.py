@@ -291,6 +291,7 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     chosen = REDUCED if options.reduced else PUBLISHED
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     write_checkpoint(options.out, chosen, not options.no_ema, not options.no_optimizer, options.seed)
     options.out.with_suffix(".yaml").write_text(ldm_yaml(chosen))
     print(f"{options.out}: {options.out.stat().st_size / 1e9:.2f} GB")

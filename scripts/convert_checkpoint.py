@@ -17,7 +17,7 @@ import torch
 from cascade_zero123.errors import UserError
 from cascade_zero123.zero123.ldm_checkpoint import save_ldm
 from cascade_zero123.zero123.pose import POSE_TOKENS
-from cascade_zero123.zero123.weights import load_zero123, save_zero123
+from cascade_zero123.zero123.weights import load_zero123, pose_token_by_name, save_zero123
 from safetensors import SafetensorError
 
 from threestudio.utils.atomic import atomic_folder, atomic_path
@@ -81,8 +81,12 @@ def to_folder(options: argparse.Namespace) -> None:
 def to_ldm(options: argparse.Namespace) -> None:
     model = read_model(options)
     with atomic_path(options.out) as partial:
+        partial.touch()  # the writers of tensors do not say why they cannot open a file
         save_ldm(model, options.template, partial)
     print(f"{options.out}: {gigabytes(options.out)}, from {options.model} in the layout of {options.template}")
+    token = model.settings.pose_token
+    if token != pose_token_by_name(options.out):
+        print(f"{options.out}: its name does not say that its pose token is {token}; tell what reads it (pose_token)")
 
 
 def read_model(options: argparse.Namespace) -> torch.nn.Module:

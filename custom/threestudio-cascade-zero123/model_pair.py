@@ -139,10 +139,15 @@ class ModelPair:
 
         def load() -> Zero123:
             place = HOST if where.spare_device else where.device
-            model = load_zero123(choice.weights, place, where.dtype, config=choice.config, pose_token=choice.pose_token)
-            announce(choice.weights, model)
-            if where.channels_last:
-                _ = [part.to(memory_format=torch.channels_last) for part in (model.unet, model.vae)]
+            model = load_zero123(
+                choice.weights,
+                place,
+                where.dtype,
+                config=choice.config,
+                pose_token=choice.pose_token,
+                channels_last=where.channels_last,
+            )
+            announce(choice.weights, model, choice.config)
             if where.compile:
                 _ = [part.compile() for part in (model.unet, getattr(model.vae, "encoder", None)) if part is not None]
             return model

@@ -30,7 +30,7 @@ from .novel_view import Prompting, TargetSampling, console_bars, novel_views, ta
 from .zero123.model import Zero123
 from .zero123.pose import Pose
 from .zero123.sampler import Progress
-from .zero123.weights import load_zero123
+from .zero123.weights import announce, load_zero123
 
 OUTPUT_TYPES = ("pil", "np", "pt")
 
@@ -65,7 +65,10 @@ class CascadeZero123Pipeline:
             base = folder / "base"
             refiner = refiner or (folder / "refiner" if (folder / "refiner").is_dir() else None)
         load = [base] if refiner is None else [base, Path(refiner)]
-        return cls(*(load_zero123(path, device, torch_dtype) for path in load))
+        models = [load_zero123(path, device, torch_dtype) for path in load]
+        for path, model in zip(load, models, strict=True):
+            announce(path, model)
+        return cls(*models)
 
     def to(self, device: torch.device | str) -> "CascadeZero123Pipeline":
         self.base, self.refiner = self.base.to(device), self.refiner.to(device)

@@ -1,3 +1,5 @@
+import gc
+
 import cascade_zero123.guidance  # noqa: F401  (registers it)
 import pytest
 import torch
@@ -5,6 +7,7 @@ from cascade_zero123.errors import UserError
 from cascade_zero123.sds import sds_gradient
 from cascade_zero123.zero123.sampler import guided_output, x0_and_epsilon
 from cascade_zero123.zero123.weights import save_zero123
+from diffusers.models.attention_processor import AttnProcessor2_0
 from PIL import Image
 from tiny_zero123 import EPSILON, SIZE, ball_picture, save_tiny_cascade, tiny_model
 
@@ -50,6 +53,18 @@ def gradient(guidance):
     rgb = renderings()
     guidance(rgb, **cameras())["loss_sds"].backward()
     return rgb.grad
+
+
+def test_base_is_freed_once_it_has_sampled_its_views(make):
+    guidance = make()
+    assert guidance.prompts.images.shape[0] == 3
+    gc.collect()
+    assert guidance.models.sampler() is None
+
+
+def test_attention_is_fused(make):
+    processors = set(map(type, make().refiner.unet.attn_processors.values()))
+    assert processors == {AttnProcessor2_0}
 
 
 @pytest.mark.parametrize("weighting", ["sds", "x0"])

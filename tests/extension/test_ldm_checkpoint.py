@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 from pathlib import Path
 
 import ldm_reference as reference
@@ -13,6 +14,7 @@ from cascade_zero123.zero123.pose import Pose, pose_token
 from cascade_zero123.zero123.stored_tensor import MappedFile, StoredTensor, contiguous_strides
 from cascade_zero123.zero123.weights import announce, load_zero123, weights_files
 from diffusers import DDIMScheduler
+from script_loading import load_script
 from tiny_ldm import IMAGE_SIZE, SIZES, tiny_state, write_ckpt, write_config, write_safetensors
 
 from benchmarks.synthetic_checkpoint import PUBLISHED, unet_shapes, vae_shapes
@@ -257,6 +259,19 @@ def test_conversion_is_offered_for_large_files_only(file, config, caplog, monkey
     assert caplog.text.rstrip().endswith("--dtype bfloat16"), "only then it loads faster"
 
 
+def test_the_command_that_is_offered_makes_the_model_that_was_loaded(tmp_path, state, caplog, monkeypatch):
+    monkeypatch.setattr("cascade_zero123.zero123.weights.WORTH_CONVERTING", 1000)
+    (tmp_path / "my weights").mkdir()
+    config = write_config(tmp_path / "my weights")
+    file = write_ckpt(tmp_path / "my weights/last", state)
+    with caplog.at_level("INFO"):
+        announce(file, load_zero123(file, config=config, pose_token="stable-zero123"), config)
+    command = shlex.split(caplog.text.rstrip().rsplit(": ", 1)[1])
+    assert load_script("convert_checkpoint").main(command[2:]) == 0
+    converted = load_zero123(tmp_path / "my weights/last-folder")
+    assert converted.settings.pose_token == "stable-zero123"
+
+
 # --- What it refuses ---
 
 
@@ -297,9 +312,14 @@ def test_a_missing_part_is_named(tmp_path, config, state):
         "cc_projection.bias",
     ],
 )
-def test_any_missing_tensor_is_refused_in_one_line(tmp_path, config, state, key):
+def test_any_missing_tensor_is_named_as_the_file_would_spell_it(tmp_path, config, state, key):
     kept = {name: value for name, value in state.items() if name != key and not name.startswith("model_ema.")}
-    refused(write_ckpt(tmp_path / "hole.ckpt", kept), "missing", config=config)
+    refused(write_ckpt(tmp_path / "hole.ckpt", kept), f"{key} is missing", config=config)
+
+
+def test_where_a_whole_layer_is_missing_its_section_is_named(tmp_path, config, state):
+    kept = {name: value for name, value in state.items() if ".out." not in name and not name.startswith("model_ema.")}
+    refused(write_ckpt(tmp_path / "hole.ckpt", kept), "model.diffusion_model.*: ", "is missing", config=config)
 
 
 @pytest.mark.parametrize(

@@ -19,16 +19,21 @@ def resident(key: str) -> int:
 
 
 @pytest.mark.skipif(not CLEAR.exists(), reason="peak memory is reset and read by Linux's /proc")
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_the_peak_is_near_the_kept_weights_for_a_file_with_averages_and_optimizer_states(tmp_path, dtype):
+@pytest.mark.parametrize(
+    ("dtype", "channels_last"), [(torch.float32, False), (torch.float32, True), (torch.float16, True)]
+)
+def test_the_peak_is_near_the_kept_weights_for_a_file_with_averages_and_optimizer_states(
+    tmp_path, dtype, channels_last
+):
     file = tmp_path / "zero123.ckpt"
     write_checkpoint(file, REDUCED, ema=True, optimizer=True, seed=0)
     (tmp_path / "zero123.yaml").write_text(ldm_yaml(REDUCED))
-    load_zero123(file, dtype=dtype, config=str(tmp_path / "zero123.yaml"))  # lets the libraries take theirs
+    config = str(tmp_path / "zero123.yaml")
+    load_zero123(file, dtype=dtype, config=config, channels_last=channels_last)  # lets the libraries take theirs
     gc.collect()
     CLEAR.write_text("5")
     before = resident("VmRSS")
-    model = load_zero123(file, dtype=dtype, config=str(tmp_path / "zero123.yaml"))
+    model = load_zero123(file, dtype=dtype, config=config, channels_last=channels_last)
     kept = sum(tensor.nbytes for tensor in model.state_dict().values())
     assert file.stat().st_size > (2.5 if dtype == torch.float32 else 5) * kept
     assert resident("VmHWM") - before < 1.25 * kept + 8e6

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 from cascade_zero123.zero123 import stored_tensor
-from cascade_zero123.zero123.stored_tensor import MappedFile, StoredTensor, contiguous_strides
+from cascade_zero123.zero123.stored_tensor import MappedFile, StoredTensor, Wanted, contiguous_strides
 
 VALUES = torch.arange(24, dtype=torch.float32)
 
@@ -26,9 +26,22 @@ def test_what_lies_as_it_is_wanted_is_not_copied_and_keeps_no_more_than_itself(s
 
 @pytest.mark.parametrize("how", ["transposed", "other precision"])
 def test_what_does_not_is_copied(stored, how):
-    value = stored.transposed().read() if how == "transposed" else stored.read(torch.float16)
+    value = stored.transposed().read() if how == "transposed" else stored.read(Wanted(torch.float16))
     expected = VALUES.view(4, 6).T if how == "transposed" else VALUES.view(4, 6).half()
     assert torch.equal(value, expected) and value.is_contiguous() and stored.file.lent == []
+
+
+def test_channels_last_is_read_into_and_takes_the_place_of_the_file_s_pages(tmp_path):
+    numbers = torch.arange(2.0 * 3 * 2 * 2).view(2, 3, 2, 2)
+    (tmp_path / "numbers").write_bytes(numbers.numpy().tobytes())
+    file, shape = MappedFile(tmp_path / "numbers"), (2, 3, 2, 2)
+    stored = StoredTensor(file, "numbers", torch.float32, 0, 0, shape, contiguous_strides(shape))
+    value = stored.read(Wanted(channels_last=True))
+    assert torch.equal(value, numbers) and value.is_contiguous(memory_format=torch.channels_last)
+    assert file.lent == []
+    matrix = StoredTensor(file, "matrix", torch.float32, 0, 0, (6, 4), contiguous_strides((6, 4)))
+    assert torch.equal(matrix.read(Wanted(channels_last=True)), numbers.view(6, 4))
+    assert file.lent == [(0, numbers.nbytes)], "only convolutions have channels"
 
 
 def test_bytes_that_one_tensor_has_are_copied_for_another(stored):

@@ -157,6 +157,41 @@ def test_a_template_of_other_sizes_is_refused_by_its_first_key_and_nothing_is_le
     assert [entry.name for entry in tmp_path.iterdir()] == ["other.ckpt"]
 
 
+@pytest.mark.parametrize(
+    ("key", "named"),
+    [
+        ("model.diffusion_model.out.2.bias", "model_ema.diffusion_modelout2bias"),
+        ("model_ema.diffusion_modelout2bias", "model_ema.diffusion_modelout2bias"),
+        ("first_stage_model.decoder.mid.block_1.norm1.weight", "vae: decoder.mid_block.resnets.0.norm1.weight"),
+        ("cond_stage_model.model.visual.ln_post.bias", "image_encoder: vision_model.post_layernorm.bias"),
+        ("cond_stage_model.model.visual.transformer.resblocks.1.", "image_encoder: vision_model.encoder.layers.1."),
+        ("cc_projection.bias", "cc_projection: bias"),
+    ],
+)
+def test_a_template_without_room_for_all_of_the_model_is_refused(folder, state, tmp_path, capsys, key, named):
+    kept = {name: value for name, value in state.items() if not name.startswith(key)}
+    template = write_ckpt(tmp_path / "template.ckpt", kept)
+    assert run(folder, tmp_path / "back.ckpt", "--to", "ldm", "--template", template) == 2
+    error = capsys.readouterr().err
+    assert named in error and error.count("\n") == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["template.ckpt"]
+
+
+def test_a_template_with_something_else_in_a_tensor_s_place_is_refused(folder, state, tmp_path, capsys):
+    template = write_ckpt(tmp_path / "template.ckpt", state | {"cc_projection.bias": [1.0, 2.0]})
+    assert run(folder, tmp_path / "back.ckpt", "--to", "ldm", "--template", template) == 2
+    assert "cc_projection.bias is a list, not a tensor" in capsys.readouterr().err
+
+
+def test_a_pose_token_that_the_new_file_s_name_does_not_say_is_told(file, config, tmp_path, capsys):
+    stable = tmp_path / "folder"
+    assert run(file, stable, "--config", config, "--pose-token", "stable-zero123") == 0
+    for name, told in (("refiner.ckpt", True), ("stable_zero123_refiner.ckpt", False)):
+        capsys.readouterr()
+        assert run(stable, tmp_path / name, "--to", "ldm", "--template", file) == 0
+        assert ("its pose token is stable-zero123" in capsys.readouterr().out) == told
+
+
 def test_a_write_that_fails_leaves_nothing_and_is_told_in_one_line(file, config, tmp_path, capsys, monkeypatch):
     def full_disk(*_):
         raise OSError(28, "No space left on device")

@@ -28,7 +28,7 @@ from ..zero123.architecture import Architecture, build_model
 from ..zero123.diffusers_folder import save_cascade
 from ..zero123.model import Zero123
 from ..zero123.patch_autoencoder import PatchAutoencoder
-from ..zero123.weights import load_zero123, save_zero123
+from ..zero123.weights import announce, load_zero123, save_zero123
 from .conditions import Batch, context_of, drop_conditions
 from .ema import update_ema, warmed_up_decay
 from .encoder_fit import fit_image_encoder
@@ -86,7 +86,9 @@ class Zero123Training(BaseSystem):
 
     def initial_model(self) -> Zero123:
         if self.cfg.init_weights:
-            return load_zero123(self.cfg.init_weights).requires_grad_(True).train()
+            model = load_zero123(self.cfg.init_weights)
+            announce(self.cfg.init_weights, model)
+            return model.requires_grad_(True).train()
         return build_model(Architecture(**OmegaConf.to_container(OmegaConf.create(self.cfg.architecture))))
 
     def on_fit_start(self) -> None:

@@ -12,10 +12,10 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import save_file
 from torch import nn
@@ -25,7 +25,7 @@ from ..errors import UserError, one_line
 from .filling import filled
 from .model import Settings, Zero123
 from .patch_autoencoder import PatchAutoencoder
-from .stored_tensor import StoredTensor
+from .stored_tensor import StoredTensor, Wanted
 from .tensor_files import open_tensors
 from .whole_folder import whole_folder
 
@@ -34,6 +34,7 @@ POSITIVE = ("image_size", "fovy_deg", "camera_distance", "object_ratio", "prompt
 SCHEDULER = "scheduler/scheduler_config.json"
 PARTS = ("unet", "vae", "image_encoder", "cc_projection")
 SHARED_PARTS = ("vae", "image_encoder")
+CONVOLUTIONAL = ("unet", "vae")  # which compute faster in channels-last layout
 REFINER_PARTS = tuple(part for part in PARTS if part not in SHARED_PARTS)
 FILES = (*PARTS, "scheduler", SETTINGS)
 CASCADE = ("base", "refiner")
@@ -45,17 +46,18 @@ AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "PatchAutoencoder": PatchAutoenc
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
-def load_folder(folder: Path, dtype: torch.dtype | None, device: torch.device | str) -> Zero123:
+def load_folder(folder: Path, wanted: Wanted) -> Zero123:
     def part(name: str, build: Any) -> nn.Module:
         file = part_folder(folder, name) / "config.json"
         config = read_json(file)
         weights = tensors_file(file.parent)
-        return filled(lambda: build(config), str(file), _new_names(open_tensors(weights)), weights, dtype, device)
+        how = wanted if name in CONVOLUTIONAL else replace(wanted, channels_last=False)
+        return filled(lambda: build(config), str(file), _new_names(open_tensors(weights)), weights, how)
 
     unet = part("unet", UNet2DConditionModel.from_config)
     vae = part("vae", autoencoder)
     image_encoder = part("image_encoder", image_encoder_of)
-    cc_projection = projection(tensors_file(part_folder(folder, "cc_projection")), dtype, device)
+    cc_projection = projection(tensors_file(part_folder(folder, "cc_projection")), wanted)
     model = Zero123(unet, vae, image_encoder, cc_projection, _scheduler_config(folder), _settings(folder))
     if not (folder / SETTINGS).exists():
         # The hub's configurations carry the sizes of the Stable Diffusion that these models started from.
@@ -66,8 +68,7 @@ def load_folder(folder: Path, dtype: torch.dtype | None, device: torch.device | 
 
 def projection(
     file: Path,
-    dtype: torch.dtype | None,
-    device: torch.device | str,
+    wanted: Wanted,
     tensors: dict[str, Any] | None = None,
     section: str = "",
 ) -> nn.Linear:
@@ -78,7 +79,7 @@ def projection(
     if not isinstance(weight, StoredTensor) or len(weight.shape) != 2:
         raise UserError(f"{file}: {section}weight is missing or not a matrix; not a Zero-1-to-3")
     outputs, inputs = weight.shape
-    return filled(lambda: nn.Linear(inputs, outputs), "its weight", tensors, file, dtype, device, section)
+    return filled(lambda: nn.Linear(inputs, outputs), "its weight", tensors, file, wanted, section)
 
 
 def save_zero123(model: Zero123, path: str | Path, shared_with: str | Path | None = None) -> None:

@@ -3,6 +3,7 @@
 An error names the file and the first bad key, as the file spells it.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError, one_line
-from .stored_tensor import StoredTensor
+from .stored_tensor import StoredTensor, Wanted
 
 # A buffer that CLIP computes; the transformers of upstream's day (4.28) stores it in the file and expects it there.
 POSITION_IDS = "vision_model.embeddings.position_ids"
@@ -22,11 +23,10 @@ def filled(
     built_from: str,
     tensors: dict[str, StoredTensor],
     file: Path,
-    dtype: torch.dtype | None,
-    device: torch.device | str,
+    wanted: Wanted,
     section: str = "",
 ) -> nn.Module:
-    """The module that `build` makes, with `tensors` (by its own keys) in `dtype`: each once, none left over.
+    """The module that `build` makes, with `tensors` (by its own keys): each once, none left over.
 
     `section` says which part of the file these are.
     """
@@ -34,15 +34,16 @@ def filled(
     expected = {key: value for key, value in module.state_dict().items() if key != POSITION_IDS}
     for key, value in expected.items():
         if key not in tensors:
-            raise UserError(f"{file}: {section}{key} is missing; the file is not of this network, or incomplete")
+            name = _name_in_file(key, tensors) or section + key
+            raise UserError(f"{file}: {name} is missing; the file is not of this network, or incomplete")
         _check_kind(file, key, tensors[key], value, built_from)
     for key in tensors:
         if key not in expected and key != POSITION_IDS:
             name = getattr(tensors[key], "name", key)
             raise UserError(f"{file}: {name} is not part of this network; {built_from} is of other weights")
-    values = {key: _finite(file, tensors[key], dtype, device) for key in expected}
+    values = {key: _finite(file, tensors[key], wanted) for key in expected}
     module.load_state_dict(values, strict=False, assign=True)
-    _compute_position_ids(module, device)
+    _compute_position_ids(module, wanted.device)
     return module.eval().requires_grad_(False)
 
 
@@ -64,8 +65,19 @@ def _check_kind(file: Path, key: str, found: Any, expected: Tensor, built_from: 
         raise UserError(f"{file}: {found.name} is {found.dtype}, expected {expected.dtype}")
 
 
-def _finite(file: Path, stored: StoredTensor, dtype: torch.dtype | None, device: torch.device | str) -> Tensor:
-    value = stored.read(dtype, device)
+def _name_in_file(key: str, tensors: dict[str, StoredTensor]) -> str:
+    """What a missing tensor is called where others of its layer are there: as theirs, but for the end of their keys."""
+    nearest, same = "", 0
+    for other, tensor in tensors.items():
+        shared = len(os.path.commonprefix([key, other]))
+        name = getattr(tensor, "name", other)
+        if shared > same and name.endswith(other[shared:]):
+            nearest, same = name.removesuffix(other[shared:]) + key[shared:], shared
+    return nearest if "." in key[:same] else ""
+
+
+def _finite(file: Path, stored: StoredTensor, wanted: Wanted) -> Tensor:
+    value = stored.read(wanted)
     if value.is_floating_point() and value.numel() and not torch.isfinite(torch.stack(value.aminmax())).all():
         if value.dtype != stored.dtype and torch.isfinite(stored.read()).all():
             raise UserError(f"{file}: {stored.name} holds values too large for {value.dtype}; take bfloat16 or float32")

@@ -9,6 +9,7 @@ autoencoder's training, CLIP's text side and the noise schedule's tables are not
 """
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ..errors import UserError, one_line
 from .architecture import Architecture
-from .diffusers_folder import projection
-from .filling import filled
+from .diffusers_folder import CONVOLUTIONAL, projection
+from .filling import POSITION_IDS, filled
 from .ldm_config import clip_config, ldm_architecture
 from .ldm_keys import (
     CLIP,
@@ -37,14 +38,14 @@ from .ldm_keys import (
     vae_keys,
 )
 from .model import Settings, Zero123
-from .stored_tensor import StoredTensor, contiguous_strides
+from .stored_tensor import StoredTensor, Wanted, contiguous_strides
 from .tensor_files import open_tensors
 
 # Where a part lies, said before the key that diffusers and transformers have for what is missing.
 SECTIONS = {"unet": f"{UNET}*: ", "vae": f"{VAE}*: ", "image_encoder": f"{CLIP}*: "}
 
 
-def load_ldm(path: Path, config: str | None, dtype: torch.dtype | None, device: torch.device | str) -> Zero123:
+def load_ldm(path: Path, config: str | None, wanted: Wanted) -> Zero123:
     tensors = open_tensors(path)
     _check_sections(path, tensors)
     architecture = ldm_architecture(config)
@@ -56,11 +57,11 @@ def load_ldm(path: Path, config: str | None, dtype: torch.dtype | None, device: 
         "vae": lambda: AutoencoderKL(**architecture.vae),
         "image_encoder": lambda: CLIPVisionModelWithProjection(CLIPVisionConfig(**encoder_config)),
     }
-    parts = {
-        part: filled(build, built_from, keys[part], path, dtype, device, SECTIONS[part])
-        for part, build in builders.items()
-    }
-    parts["cc_projection"] = projection(path, dtype, device, keys["cc_projection"], PROJECTION)
+    parts = {}
+    for part, build in builders.items():
+        how = wanted if part in CONVOLUTIONAL else dataclasses.replace(wanted, channels_last=False)
+        parts[part] = filled(build, built_from, keys[part], path, how, SECTIONS[part])
+    parts["cc_projection"] = projection(path, wanted, keys["cc_projection"], PROJECTION)
     scheduler = dict(DDIMScheduler(**architecture.scheduler).config)
     scheduler.pop("_use_default_values")
     return Zero123(**parts, scheduler_config=scheduler, settings=Settings(**architecture.settings))
@@ -91,15 +92,23 @@ def module_keys(path: Path, tensors: dict[str, Any], architecture: Architecture)
         for name, tensor in named.items():
             if not isinstance(tensor, StoredTensor):
                 raise UserError(f"{path}: {prefix}{name} is a {type(tensor).__name__}, not a tensor")
+    unet = {"layers_per_block": 2, **architecture.unet}
+    vae = {"down_block_types": (), "up_block_types": (), **architecture.vae}
+    return {
+        "unet": _by_our_keys(path, UNET, lambda: unet_keys(sections[UNET], unet)),
+        "vae": _by_our_keys(path, VAE, lambda: vae_keys(sections[VAE], vae)),
+        "image_encoder": _by_our_keys(path, CLIP, lambda: clip_keys(sections[CLIP])),
+        "cc_projection": sections[PROJECTION],
+    }
+
+
+def _by_our_keys(path: Path, prefix: str, keys: Callable[[], dict[str, StoredTensor]]) -> dict[str, StoredTensor]:
     try:
-        return {
-            "unet": unet_keys(sections[UNET], {"layers_per_block": 2, **architecture.unet}),
-            "vae": vae_keys(sections[VAE], {"down_block_types": (), "up_block_types": (), **architecture.vae}),
-            "image_encoder": clip_keys(sections[CLIP]),
-            "cc_projection": sections[PROJECTION],
-        }
-    except (KeyError, AttributeError, ValueError, IndexError) as error:
-        raise UserError(f"{path}: not this layout, or incomplete; missing or misshapen: {one_line(error)}") from error
+        return keys()
+    except KeyError as error:
+        raise UserError(f"{path}: {prefix}{error.args[0]} is missing; not this layout, or incomplete") from error
+    except (AttributeError, ValueError, IndexError) as error:
+        raise UserError(f"{path}: {prefix}* is not this layout, or misshapen: {one_line(error)}") from error
 
 
 def save_ldm(model: Zero123, template: Path, path: Path) -> None:
@@ -109,10 +118,11 @@ def save_ldm(model: Zero123, template: Path, path: Path) -> None:
     """
     tensors = open_tensors(template)
     _check_sections(template, tensors)
+    with_average(template, tensors)  # an average that lacks some would be read as another model
     written = {key: value for key, value in tensors.items() if isinstance(value, StoredTensor)}
     result: dict[str, Tensor] = {}
-    for part, keys in module_keys(template, _laid_out(written), _architecture_of(model)).items():
-        _write_part(getattr(model, part).state_dict(), keys, written, template, result)
+    for part, keys in module_keys(template, _laid_out(tensors), _architecture_of(model)).items():
+        _write_part(part, getattr(model, part).state_dict(), keys, written, template, result)
     if any(key.startswith(EMA) for key in written):
         result |= {ema_name(name): tensor for name, tensor in section(result, UNET).items()}
     result = {key: result[key] if key in result else stored.read() for key, stored in written.items()}
@@ -124,6 +134,7 @@ def save_ldm(model: Zero123, template: Path, path: Path) -> None:
 
 
 def _write_part(
+    part: str,
     state: dict[str, Tensor],
     keys: dict[str, StoredTensor],
     template: dict[str, StoredTensor],
@@ -131,6 +142,9 @@ def _write_part(
     result: dict[str, Tensor],
 ) -> None:
     """Copy each of the module's tensors to the place in the template's tensors that its key is read from."""
+    for key in state:
+        if key not in keys and key != POSITION_IDS:
+            raise UserError(f"{file}: has no place for {part}: {key}; not its template, or incomplete")
     for key, place in keys.items():
         if key not in state or tuple(state[key].shape) != place.shape:
             found = list(state[key].shape) if key in state else "none"
@@ -139,10 +153,12 @@ def _write_part(
         whole.as_strided(place.shape, place.stride, place.start).copy_(state[key])
 
 
-def _laid_out(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
+def _laid_out(tensors: dict[str, Any]) -> dict[str, Any]:
     """As they will lie when written: contiguous, from the start."""
     return {
         key: dataclasses.replace(value, start=0, stride=contiguous_strides(value.shape))
+        if isinstance(value, StoredTensor)
+        else value
         for key, value in tensors.items()
     }
 

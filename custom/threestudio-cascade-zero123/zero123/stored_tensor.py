@@ -69,6 +69,29 @@ def _mapped_to_write(file: int) -> mmap.mmap:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """How tensors are read: `dtype` applies to floating-point ones, None keeps the file's."""
+
+    dtype: torch.dtype | None = None
+    device: torch.device | str = "cpu"
+    channels_last: bool = False  # those of four axes
+
+    def empty(self, stored: "StoredTensor") -> Tensor:
+        return torch.empty(
+            stored.shape, dtype=self.dtype_of(stored), device=self.device, memory_format=self.layout_of(stored)
+        )
+
+    def dtype_of(self, stored: "StoredTensor") -> torch.dtype:
+        return self.dtype if self.dtype is not None and stored.dtype.is_floating_point else stored.dtype
+
+    def layout_of(self, stored: "StoredTensor") -> torch.memory_format:
+        return torch.channels_last if self.channels_last and len(stored.shape) == 4 else torch.contiguous_format
+
+
+AS_STORED = Wanted()
+
+
+@dataclass(frozen=True)
 class StoredTensor:
     """Where a tensor, or a view of one, lies: `start` and `stride` count elements from the byte `offset`."""
 
@@ -105,24 +128,21 @@ class StoredTensor:
     def transposed(self) -> "StoredTensor":
         return dataclasses.replace(self, shape=self.shape[::-1], stride=self.stride[::-1])
 
-    def read(self, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> Tensor:
-        """Contiguous; `dtype` applies to floating-point tensors, None keeps the file's.
-
-        Not a copy where the file's own bytes will do: they stay mapped for as long as the tensor lives.
-        """
-        wanted = dtype if dtype is not None and self.dtype.is_floating_point else self.dtype
+    def read(self, wanted: Wanted = AS_STORED) -> Tensor:
+        """Not a copy where the file's own bytes will do: they stay mapped for as long as the tensor lives."""
         if self.extent == 0:
-            return torch.empty(self.shape, dtype=wanted, device=device)
+            return wanted.empty(self)
         first = self.offset + self.start * self.dtype.itemsize
         with warnings.catch_warnings():
             # What is not lent is only read from.
             warnings.filterwarnings("ignore", message="The given buffer is not writable")
             flat = torch.frombuffer(self.file.bytes, dtype=self.dtype, count=self.extent - self.start, offset=first)
         lying = flat.as_strided(self.shape, self.stride)
-        usable = wanted == self.dtype and torch.device(device).type == "cpu" and lying.is_contiguous()
+        here = wanted.dtype_of(self) == self.dtype and torch.device(wanted.device).type == "cpu"
+        usable = here and lying.is_contiguous(memory_format=wanted.layout_of(self))
         if usable and self.file.lend(first, first + flat.nbytes, self.dtype.itemsize):
             return lying
-        result = torch.empty(self.shape, dtype=wanted, device=device)
+        result = wanted.empty(self)
         result.copy_(lying)
         self.file.release(first, first + flat.nbytes)
         return result

@@ -9,6 +9,7 @@ key. No more memory is taken than the weights need in the precision that they ar
 """
 
 import re
+import shlex
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ from .hub import FILE_SUFFIXES, hub_folder, is_hub_id
 from .ldm_checkpoint import load_ldm
 from .model import Zero123
 from .pose import POSE_TOKENS
+from .stored_tensor import Wanted
 
 __all__ = ["announce", "load_zero123", "model_folder", "save_zero123", "weights_files"]
 
@@ -35,31 +37,34 @@ def load_zero123(
     *,
     config: str | None = None,
     pose_token: str | None = None,
+    channels_last: bool = False,
 ) -> Zero123:
     """The model in `path`, frozen, in evaluation mode, on `device` in `dtype` (None: as stored).
 
-    `config` is the LDM YAML of a single-file checkpoint of other widths than the published ones; `pose_token` (one of
+    `channels_last` is the layout of the U-Net's and the autoencoder's convolutions, which are read into it. `config` is
+    the LDM YAML of a single-file checkpoint of other widths than the published ones; `pose_token` (one of
     pose.POSE_TOKENS) overrules what the weights' name or settings say. Both may be None or empty.
     """
     place = located(path)
     if pose_token and pose_token not in POSE_TOKENS:
         raise UserError(f'{path}: pose_token "{pose_token}"; known are {", ".join(POSE_TOKENS)}')
+    wanted = Wanted(dtype, device, channels_last)
     if place.is_file():
-        model = load_ldm(place, config, dtype, device)
+        model = load_ldm(place, config, wanted)
     elif config:
         raise UserError(f"{config}: {path} is a folder, which has its own configuration; leave `config` out")
     else:
-        model = load_folder(place, dtype, device)
+        model = load_folder(place, wanted)
     _check_that_parts_fit(place, model)
     model.settings.pose_token = pose_token or _pose_token(place, model.settings.pose_token)
     return model.eval().requires_grad_(False)
 
 
-def announce(path: str | Path, model: Zero123) -> None:
+def announce(path: str | Path, model: Zero123, config: str | None = None) -> None:
     """What a user should know of weights just loaded: how they count poses, and whether converting them would pay."""
     threestudio.info(f"{path}: pose token {model.settings.pose_token}")
     if Path(path).is_file() and Path(path).stat().st_size >= WORTH_CONVERTING:
-        _offer_conversion(Path(path), model)
+        _offer_conversion(Path(path), model, config)
 
 
 def weights_files(path: str | Path, config: str | None = None) -> list[Path]:
@@ -99,8 +104,13 @@ def _pose_token(place: Path, stated: str) -> str:
         if stated not in POSE_TOKENS:
             raise UserError(f'{place / SETTINGS}: pose_token "{stated}"; known are {", ".join(POSE_TOKENS)}')
         return stated
+    return pose_token_by_name(place, stated)
+
+
+def pose_token_by_name(place: Path, otherwise: str = POSE_TOKENS[0]) -> str:
+    """What the name of published weights says; most say nothing."""
     names = [place.name, *(part for part in place.parts if part.startswith("models--"))]
-    return "stable-zero123" if any(STABLE_ZERO123.search(name) for name in names) else stated
+    return "stable-zero123" if any(STABLE_ZERO123.search(name) for name in names) else otherwise
 
 
 def _check_that_parts_fit(place: Path, model: Zero123) -> None:
@@ -120,11 +130,17 @@ def _check_that_parts_fit(place: Path, model: Zero123) -> None:
             raise UserError(f"{place}: {what} {found} channels, expected {expected}; its parts are of different models")
 
 
-def _offer_conversion(file: Path, model: Zero123) -> None:
+def _offer_conversion(file: Path, model: Zero123, config: str | None) -> None:
     kept = sum(tensor.nbytes for tensor in model.state_dict().values())
     dtype = str(model.unet.dtype).removeprefix("torch.")
-    use, option = ("", "") if dtype == "float32" else (", and load it several times as fast", f" --dtype {dtype}")
+    gain = "" if dtype == "float32" else ", and load it several times as fast"
+    folder = file.with_suffix("") if file.suffix in FILE_SUFFIXES else file.with_name(file.name + "-folder")
+    options = [] if dtype == "float32" else ["--dtype", dtype]
+    options += ["--config", config] if config else []
+    token = model.settings.pose_token
+    options += ["--pose-token", token] if token != pose_token_by_name(file) else []
+    command = shlex.join(["python", "scripts/convert_checkpoint.py", str(file), str(folder), *options])
     threestudio.info(
-        f"{file} has {file.stat().st_size / 1e9:.1f} GB, the model in it {kept / 1e9:.1f} GB. To keep that alone{use}: "
-        f"python scripts/convert_checkpoint.py {file} {file.with_suffix('')}{option}"
+        f"{file} has {file.stat().st_size / 1e9:.1f} GB, the model in it {kept / 1e9:.1f} GB. "
+        f"To keep that alone{gain}: {command}"
     )
