@@ -1,7 +1,7 @@
 """One SDS guidance call: encode the rendering, U-Net with and without conditions, gradient back to the rendering.
 
-    python benchmarks/guidance.py [--size full|small] [--batches 1 4] [--repeats 3] [--precision auto] [--compile]
-                                  [--encoder-gradients recomputed linear small] [--clock wall|cpu]
+    python benchmarks/guidance.py [--size full|small] [--batches 1 4] [--repeats 3] [--pairs 5] [--precision auto]
+                                  [--encoder-gradients recomputed linear small] [--clock wall|cpu] [--compile]
 
 Our settings against a plain float32 implementation of the same formula (eager attention, default memory format, two
 passes through the U-Net), in one run, with the cosine of the two gradients on the rendering. `full` is the published
@@ -9,7 +9,8 @@ architecture with random weights (4 GB of memory), `small` one that takes second
 draws. `--clock cpu` counts this process' CPU seconds: for machines whose cores others use too.
 
 With random weights the cosines of the approximations `linear` and `small` (zero123/encoding.py) say little about the
-published autoencoder's; those of the precisions and of everything exact are what they are.
+published autoencoder's (benchmarks/encoder_gradient.py has those of a trained one); those of the precisions and of
+everything exact are what they are. Last, eight prompt views against none, in pairs.
 """
 
 import argparse
@@ -237,19 +238,31 @@ def arrange(model: Zero123, setting: Setting, fused: bool) -> None:
         model.vae.encoder.compile()
 
 
-def settings(precision: torch.dtype, compiled: bool, gradients: list[str]) -> list[Setting]:
+def exact(precision: torch.dtype) -> Setting:
+    return Setting("exact", precision, channels_last=True)
+
+
+def settings(precision: torch.dtype, gradients: list[str]) -> list[Setting]:
     name = str(precision).removeprefix("torch.")
     rows = [Setting("float32, fused attention, one pass"), Setting("and channels-last", channels_last=True)]
-    best = replace(rows[-1], dtype=precision)
+    best = exact(precision)
     if precision != torch.float32:
         rows.append(replace(best, name=f"and {name}"))
     rows += [
         replace(best, name=f"and {gradient} encoder gradient", encoder_gradient=gradient) for gradient in gradients
     ]
-    rows += [replace(best, name=f"with {views} prompt views", prompt_views=views) for views in (0, 8)]
-    if compiled:
-        rows.append(replace(best, name="and compiled", compile=True))
     return rows
+
+
+def compare_prompt_views(model: Zero123, setting: Setting, views: int, repeats: int, clock: Clock) -> None:
+    """Eight prompt views against none, turn by turn, so that both meet the machine in the same moods."""
+    guidances = [Guidance(model, replace(setting, prompt_views=count)) for count in (0, 8)]
+    ratios = []
+    for _ in range(repeats):
+        none, eight = (measure(our_loss, guidance, views, 1, clock).seconds["whole"] for guidance in guidances)
+        ratios.append(eight / none)
+    name, spread = f"batch {views}: 8 prompt views over none", f"{min(ratios):.3f} to {max(ratios):.3f}"
+    print(f"{name:36} {statistics.median(ratios):.3f}, median of {repeats} pairs ({spread})", flush=True)
 
 
 def report(name: str, measured: Measured, plain: Measured) -> None:
@@ -270,6 +283,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--size", choices=("full", "small"), default="full")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--pairs", type=int, default=5, help="of calls with eight prompt views and with none [5]")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--encoder-gradients", nargs="*", default=["recomputed", "linear", "small"])
     parser.add_argument("--compile", action="store_true", help="also torch.compile, last; compiling takes minutes")
@@ -282,16 +296,25 @@ def main(argv: list[str] | None = None) -> None:
         clock.watch(owner, method, part)
     machine = f"{device.type}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     print(f"{arguments.size}, {machine}, {arguments.clock} clock, median of {arguments.repeats}")
-    baseline = Setting("plain float32")
-    others = settings(dtype_of(arguments.precision, device), arguments.compile, arguments.encoder_gradients)
+    baseline, precision = Setting("plain float32"), dtype_of(arguments.precision, device)
+    best = exact(precision)
     plain: dict[int, Measured] = {}
-    for setting in (baseline, *others):
+
+    def row(setting: Setting) -> None:
         arrange(model, setting, fused=setting is not baseline)
         guidance = Guidance(model, setting)
-        loss_of = plain_loss if setting is baseline else our_loss
         for views in arguments.batches:
-            measured = measure(loss_of, guidance, views, arguments.repeats, clock)
+            measured = measure(
+                plain_loss if setting is baseline else our_loss, guidance, views, arguments.repeats, clock
+            )
             report(f"batch {views}: {setting.name}", measured, plain.setdefault(views, measured))
+
+    for setting in (baseline, *settings(precision, arguments.encoder_gradients)):
+        row(setting)
+    for views in arguments.batches:
+        compare_prompt_views(model, best, views, arguments.pairs, clock)
+    if arguments.compile:
+        row(replace(best, name="and compiled", compile=True))
 
 
 if __name__ == "__main__":

@@ -225,6 +225,21 @@ def test_a_tensor_beyond_its_storage_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "changed",
+    [{"offset": 10**9}, {"start": -1}, {"shape": (10**6,)}, {"stride": (-1,)}, {"dtype": "float"}, {"file": None}],
+)
+def test_a_tensor_that_the_pickle_changes_after_it_was_checked_is_refused(tmp_path, changed):
+    class Changed:
+        def __reduce__(self):
+            storage = torch.arange(4.0).untyped_storage()
+            typed = torch.storage.TypedStorage(wrap_storage=storage, dtype=torch.float32, _internal=True)
+            arguments = (typed, 0, (3,), (1,), False, collections.OrderedDict())
+            return torch._utils._rebuild_tensor_v2, arguments, changed
+
+    refused(written(tmp_path / "changed.ckpt", {"state_dict": {"a": Changed()}}), "a does not lie in this file")
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "empty"),

@@ -114,7 +114,20 @@ def _state_dict(file: MappedFile, content: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{file.path}: holds a {type(content).__name__}, not a dictionary of weights")
     named = {key: value for key, value in content.items() if isinstance(key, str)}
+    for key, value in named.items():
+        if isinstance(value, StoredTensor) and not _lies_in(file, value):
+            raise UserError(f"{file.path}: damaged, {key} does not lie in this file; do not use it")
     return {key: replace(value, name=key) if isinstance(value, StoredTensor) else value for key, value in named.items()}
+
+
+def _lies_in(file: MappedFile, tensor: StoredTensor) -> bool:
+    """A pickle may write into the objects that it is given, whatever they were checked for before."""
+    numbers = (tensor.offset, tensor.start, *tensor.shape, *tensor.stride)
+    if tensor.file is not file or not isinstance(tensor.dtype, torch.dtype):
+        return False
+    if any(not isinstance(number, int) or number < 0 for number in numbers) or len(tensor.shape) != len(tensor.stride):
+        return False
+    return tensor.offset + tensor.extent * tensor.dtype.itemsize <= len(file.bytes)
 
 
 class _Unpickler(pickle.Unpickler):
