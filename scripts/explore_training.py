@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from cascade_zero123.cascade.context import context_of_rows
 from cascade_zero123.cascade.prompt_views import Sampling
 from cascade_zero123.errors import UserError
+from cascade_zero123.metrics import psnr
 from cascade_zero123.zero123.model import Zero123
 from cascade_zero123.zero123.pose import Pose
 from evaluation.comparison import Comparison, Reference, rows_of
@@ -120,20 +121,24 @@ def run_of(name: str, overrides: list[str]) -> Run:
 
 def main(args: argparse.Namespace, overrides: list[str]) -> None:
     refuse_what_is_no_key(overrides)
-    names, out = args.only or list(RUNS), args.out.resolve()
+    runs, out = [run_of(name, overrides) for name in args.only or RUNS], args.out.resolve()
+    for run in runs:
+        refuse_missing_views(run)
     truth = HeldOut(args.views, args.seed)
     numbers = list(range(min(args.objects, len(truth))))
     metrics, rows, notes = ImageMetrics(truth.size, "cpu"), {}, []
-    for name in names:
-        run = run_of(name, overrides)
-        refuse_missing_views(run)
-        model = Model(name, trained(run, out))
+    for run in runs:
+        model = Model(run.name, trained(run, out))
         base = model.load("cpu").base
-        rows |= rows_of(name, scores(base, model, run, truth, numbers, metrics, args), numbers, {BASE: BASE})
-        changes = " ".join(RUNS[name]) or f"{CONFIG} with {' '.join(SHORT)}"
-        notes.append(f"{name}: {gigaflops(base):.2f} GFLOP a pass of the U-Net, {megabytes(base):.1f} MB; {changes}.")
+        seen = views_for(base, run, truth, args)
+        rows |= rows_of(run.name, scores(base, model, seen, truth, numbers, metrics, args), numbers, {BASE: BASE})
+        notes.append(
+            f"{run.name}: {gigaflops(base):.2f} GFLOP a pass of the U-Net, {megabytes(base):.1f} MB, autoencoder "
+            f"{reconstruction(base, seen, numbers):.1f} dB; {' '.join(RUNS[run.name] or [CONFIG, *SHORT])}."
+        )
     titles = {ONE_STEP: "One step", SAMPLE: f"DDIM samples ({args.steps} steps, scale {args.scale:g})"}
-    comparison = Comparison(rows, [Reference(REFERENCE, REFERENCE, BASE)] if REFERENCE in names else [], args.seed)
+    first = [Reference(REFERENCE, REFERENCE, BASE)] if any(run.name == REFERENCE for run in runs) else []
+    comparison = Comparison(rows, first, args.seed)
     save_results("exploration", comparison, titles, [*notes, *metrics.notes()], len(numbers), args)
 
 
@@ -146,21 +151,24 @@ def refuse_missing_views(run: Run) -> None:
             raise UserError(f"{folder}: no such folder, and {run.name} is trained on it; make it with {made}")
 
 
+def views_for(base: Zero123, run: Run, truth: HeldOut, args: argparse.Namespace) -> HeldOut:
+    """The same views at the model's own size: those that it is validated with, where `truth` are smaller."""
+    size = base.settings.image_size
+    folder = Path(run.settings()["data.val_folder"]) if size > truth.size else args.views
+    return HeldOut(folder, args.seed, "cpu", size)
+
+
 def scores(
     base: Zero123,
     model: Model,
-    run: Run,
+    seen: HeldOut,
     truth: HeldOut,
     numbers: list[int],
     metrics: ImageMetrics,
     args: argparse.Namespace,
 ) -> dict[int, Any]:
-    """Of each object; the model sees its views at its own size."""
+    """Of each object, at the size of `truth`."""
     sampling = Sampling(args.steps, args.scale, args.seed)
-    larger = base.settings.image_size > truth.size
-    seen = HeldOut(
-        Path(run.settings()["data.val_folder"]) if larger else args.views, args.seed, "cpu", base.settings.image_size
-    )
     ingredients = {
         "base": model.base_fingerprint(),
         "sampling": vars(sampling),
@@ -168,15 +176,22 @@ def scores(
         "seen": seen.fingerprint(),
         "metrics": metrics.names(),
     }
-    kept = KeptScores(args.out / "scores", run.name, ingredients)
+    kept = KeptScores(args.out / "scores", model.name, ingredients)
     missing = kept.missing(numbers)
     draw = BaseRows(base, sampling)
-    with tqdm(total=len(missing), unit="object", desc=run.name, disable=not missing) as bar:
+    with tqdm(total=len(missing), unit="object", desc=model.name, disable=not missing) as bar:
         for batch, true in zip(seen.batches(missing, args.batch), truth.batches(missing, args.batch), strict=True):
             views = {row: at_size(images, truth.size) for row, images in draw(batch, lambda passes: None).items()}
             kept.add(measured(true, views, metrics))
             bar.update(len(batch.numbers))
     return kept.scores
+
+
+@torch.no_grad()
+def reconstruction(base: Zero123, seen: HeldOut, numbers: list[int]) -> float:
+    """Mean PSNR of what the autoencoder makes of the true targets: no view can be better."""
+    truth = seen.batch(numbers).truth
+    return float(psnr(base.decode(base.target_latents(truth)), truth).mean())
 
 
 def at_size(images: torch.Tensor, size: int) -> torch.Tensor:

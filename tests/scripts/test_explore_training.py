@@ -44,7 +44,7 @@ def test_runs_are_trained_once_and_compared_at_the_size_of_the_views(tmp_path, m
     assert rows["reference", "sample"]["objects"] == 4
     assert rows["reference", "one step"]["minus reference"]["PSNR"]["mean"] == 0
     assert rows["other-seed", "one step"]["minus reference"]["PSNR"]["mean"] != 0
-    assert any("MB; seed=1." in note for note in record["notes"])
+    assert any("dB; seed=1." in note for note in record["notes"])
     capfd.readouterr()
     exploration.main(options(tmp_path, "reference"), ["system.warmup_steps=1"])
     assert "reference: done" in capfd.readouterr().out
