@@ -35,23 +35,11 @@ lint: $(READY)
 	$(BIN)/mypy
 
 VIEWS := $(BIN)/python scripts/render_views.py --layout cascade
-TRAIN := $(BIN)/python launch.py --train use_timestamp=false
-# The steps of the two configs; the weights of the last one are what the next stage takes.
-BASE := outputs/train-base/tiny
-REFINER := outputs/train-refiner/tiny
-resume = $(if $(wildcard $(1)/ckpts/last.ckpt),resume=$(1)/ckpts/last.ckpt)
-last_weights = $$(ls -d $(1)/save/weights/it*/$(2) | sort -V | tail -n 1)
-MODEL := load/cascade-zero123-tiny
 
 train-tiny: $(READY)
 	$(VIEWS) --generate 6000 --split train --packed data/train
 	$(VIEWS) --generate 200 --split val --packed data/val
-	$(TRAIN) --config configs/train-base.yaml $(call resume,$(BASE))
-	$(TRAIN) --config configs/train-refiner.yaml system.init_weights=$(call last_weights,$(BASE),base) $(call resume,$(REFINER))
-	@# Beside, then renamed: programs that run use the old weights from their files.
-	cd $(MODEL) && for part in base refiner; do \
-	  rm -rf .new .old && cp -R $(call last_weights,$(CURDIR)/$(REFINER),refiner)/../$$part .new && \
-	  { [ ! -e $$part ] || mv $$part .old; } && mv .new $$part && rm -rf .old || exit 1; done
+	$(BIN)/python scripts/train_tiny.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

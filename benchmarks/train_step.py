@@ -3,7 +3,7 @@
     python benchmarks/train_step.py [--steps 32] [--rounds 3] [key=value ...]
 
 One process trains each in turn, `--rounds` times, with the same batch, the same random weights and made-up views; the
-median over all steps of a kind is its time. What is compared:
+median of a kind's rounds is its time. No batch shows true views, which cost no prompts. What is compared:
 
     zero123      configs/train-base.yaml with the source alone as context
     pool         configs/train-refiner.yaml, prompts from the pool that Base refreshes; the refreshing is counted, its

@@ -1,10 +1,11 @@
 """Scores of image to 3D on generated test objects, whose true mesh is known, beside what any method has to beat.
 
     python scripts/evaluate_reconstruction.py --config configs/cascade-zero123.yaml --objects 10 --out OUT
-        [--method cascade zero123 reference card inflated] [key=value ...]
+        [--method cascade zero123 frozen reference card inflated] [key=value ...]
 
 cascade    the given config                      card       the picture on a flat card that faces its camera
 zero123    configs/zero123.yaml                  inflated   its silhouette inflated, mirrored to the back
+frozen     the given config with Base in the Refiner's place too (Table 3's "two Zero-1-to-3 in cascade")
 reference  the given config without guidance: the picture alone
 
 Each method sees one picture (512 px, azimuth 0, elevation 10), writes a GLB, and is scored by that file, read back.
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from evaluation import controls
@@ -45,7 +47,8 @@ from threestudio.utils.config import config_to_primitive, load_config
 REPOSITORY = Path(__file__).resolve().parents[1]
 BASELINE = REPOSITORY / "configs" / "zero123.yaml"
 CONTROLS = {"card": controls.card, "inflated": controls.inflated}
-METHODS = ("cascade", "zero123", "reference", *CONTROLS)
+METHODS = ("cascade", "zero123", "frozen", "reference", *CONTROLS)
+FROZEN = {"system.guidance.refiner.weights": "${system.guidance.base.weights}"}
 PICTURE_ALONE = {
     "system.loss.lambda_sds": 0.0,
     "system.warm_start_views": 0,
@@ -186,7 +189,8 @@ class Evaluation:
 
 
 def method_overrides(method: str) -> list[str]:
-    return [f"{key}={json.dumps(value)}" for key, value in PICTURE_ALONE.items()] if method == "reference" else []
+    changes: dict[str, Any] = {"reference": PICTURE_ALONE, "frozen": FROZEN}.get(method, {})
+    return [f"{key}={json.dumps(value)}" for key, value in changes.items()]
 
 
 def generated_object(index: int) -> tuple[str, Truth]:

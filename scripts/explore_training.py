@@ -2,7 +2,8 @@
 
     python scripts/explore_training.py VIEWS_DIR [--out outputs/exploration] [--only NAME ...] [key=value ...]
 
-Each is configs/train-base.yaml cut down to 600 steps of 16, from random weights, with what RUNS names changed; further
+Each is configs/train-base.yaml cut down to 600 steps of 16, from random weights, with what RUNS names changed (128-px:
+on 1,000 objects instead of 6,000, as 1000-objects; at other sizes a patch has other shares of its numbers); further
 key=value go to all of them. VIEWS_DIR holds packed views in the cascade layout (scripts/render_views.py --packed), at
 whose size views are scored whatever size a model makes: one-step predictions and DDIM samples of Base, object by object
 against "reference". A run that is done is left as it is, an interrupted one goes on. In OUT are the weights, scores,
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from cascade_zero123.cascade.context import context_of_rows
@@ -102,16 +104,16 @@ RUNS: dict[str, list[str]] = {
     "narrow": [f"{A}unet.block_out_channels=[64,80]"],
     "wide": [f"{A}unet.block_out_channels=[144,176]"],
     # data
-    "600-objects": ["data.train_folder=data/train-600"],
-    "60-objects": ["data.train_folder=data/train-60"],
+    "1000-objects": ["data.train_folder=data/train-1000"],  # what 128-px has too
+    "100-objects": ["data.train_folder=data/train-100"],
     "not-augmented": ["data.augment=false"],
 }
 # What some of them need beside data/train, with the options of scripts/render_views.py --layout cascade that make it.
 NEEDED = {
     "data/train-128": "--generate 1000 --split train --size 128",
     "data/val-128": "--generate 200 --split val --size 128",
-    "data/train-600": "--generate 600 --split train",
-    "data/train-60": "--generate 60 --split train",
+    "data/train-1000": "--generate 1000 --split train",
+    "data/train-100": "--generate 100 --split train",
 }
 
 
@@ -155,7 +157,11 @@ def views_for(base: Zero123, run: Run, truth: HeldOut, args: argparse.Namespace)
     """The same views at the model's own size: those that it is validated with, where `truth` are smaller."""
     size = base.settings.image_size
     folder = Path(run.settings()["data.val_folder"]) if size > truth.size else args.views
-    return HeldOut(folder, args.seed, "cpu", size)
+    seen = HeldOut(folder, args.seed, "cpu", size)
+    count = min(args.objects, len(truth))
+    if not np.array_equal(seen.views.cameras[:count], truth.views.cameras[:count]):
+        raise UserError(f"{folder}: not the objects and cameras of {args.views}; render both with the same options")
+    return seen
 
 
 def scores(

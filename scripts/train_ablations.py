@@ -18,8 +18,8 @@ from threestudio.errors import UserError
 from threestudio.utils.console import one_line
 
 REFINER, BASE = "configs/train-refiner.yaml", "configs/train-base.yaml"
-# Prompts are what Base samples, never true views, and Base follows the Refiner (Eq. 13).
-PAPER = ["data.context_probability=0", "system.ema_decay=0.999"]
+# Prompts are what Base samples, never true views, and Base follows the Refiner by Eq. 13, which has no warm-up.
+PAPER = ["data.context_probability=0", "system.ema_decay=0.999", "system.ema_warmup=false"]
 
 # Sec. 4.4; the first is the bundled model's recipe, which also shows true views and leaves Base as it is.
 ROWS: dict[str, tuple[str, list[str]]] = {
@@ -33,10 +33,14 @@ ROWS: dict[str, tuple[str, list[str]]] = {
     ),
     "without-coarse-target": (REFINER, [*PAPER, "system.prompts.coarse_target=false"]),
     "without-ema": (REFINER, ["data.context_probability=0", "system.ema_decay=1"]),
-    "longer-base": (BASE, ["system.encoder_steps=0"]),
+    # What is kept of it is what was trained, as of a Refiner.
+    "longer-base": (BASE, ["system.encoder_steps=0", "system.ema_decay=0", "data.target_shown_probability=0"]),
 }
 # What the control shares with the Refiner's training, so that only the prompts differ.
 SHARED = (
+    "data.max_context",
+    "data.context_probability",
+    "system.max_snr_weight",
     "system.learning_rate",
     "system.warmup_steps",
     "system.constant_steps",
@@ -53,7 +57,8 @@ def run_of(row: str, base: Path, overrides: list[str]) -> Run:
     config, own = ROWS[row]
     if config == BASE:
         refiner = OmegaConf.load(ROOT / REFINER)
-        own = [*own, *(f"{key}={OmegaConf.select(refiner, key)}" for key in SHARED)]
+        shared = {key: OmegaConf.select(refiner, key) for key in SHARED}
+        own = [*own, *(f"{key}={'null' if value is None else value}" for key, value in shared.items())]
     return Run(row, config, [f"system.init_weights={base}", *own, *overrides])
 
 

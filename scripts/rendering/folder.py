@@ -1,7 +1,6 @@
 """A folder of meshes to a folder of views for each, as Zero-1-to-3's renderings lie."""
 
 import argparse
-import json
 import shutil
 import sys
 import zlib
@@ -17,6 +16,7 @@ from PIL import Image
 from reconstruction.engine import WorkerDied
 
 from rendering.engines import work
+from rendering.record import keep_settings
 from rendering.shards import write_shards
 from rendering.views import render
 from threestudio.cameras import world_from_gltf
@@ -33,7 +33,7 @@ def render_folder(options: argparse.Namespace) -> int:
         raise UserError(f"{options.in_dir}: no such folder")
     names = mesh_names(options.in_dir)
     options.out_dir.mkdir(parents=True, exist_ok=True)
-    keep_settings(options)
+    keep_settings(options.out_dir / "meta.json", settings_of(options), "OUT_DIR")
     waiting = {name: path for name, path in names.items() if not complete(options.out_dir / name, options.views)}
     print(f"{len(names)} meshes, {len(names) - len(waiting)} already rendered")
     failures = []
@@ -73,19 +73,8 @@ def mesh_names(folder: Path) -> dict[str, Path]:
     return names
 
 
-def keep_settings(options: argparse.Namespace) -> None:
-    """In OUT_DIR/meta.json; a run with others would mix two data sets."""
-    path = options.out_dir / "meta.json"
-    ours: dict[str, Any] = json.loads(json.dumps({key: getattr(options, key) for key in SETTINGS}))
-    if not path.is_file():
-        with atomic_path(path) as unfinished:
-            unfinished.write_text(json.dumps(ours, indent=1), encoding="utf-8")
-        return
-    theirs = json.loads(path.read_text(encoding="utf-8"))
-    for key, value in ours.items():
-        if theirs.get(key) != value:
-            option = f"--{key.replace('_', '-')}"
-            raise UserError(f"{path}: rendered with {option} {theirs.get(key)}, not {value}; choose another OUT_DIR")
+def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+    return {key: getattr(options, key) for key in SETTINGS}
 
 
 def complete(folder: Path, views: int) -> bool:

@@ -10,6 +10,7 @@ from cascade_zero123.objects import drawn_family, make_object, object_seed
 from reconstruction.engine import WorkerDied
 
 from rendering.engines import work
+from rendering.record import keep_settings, refuse_others
 from rendering.views import render
 from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
@@ -31,9 +32,12 @@ SETTINGS = (
 
 def render_generated(options: argparse.Namespace) -> int:
     out_dir = options.packed
+    settings = {key: getattr(options, key) for key in SETTINGS} | {"objects": options.generate}
     if (out_dir / "meta.json").is_file():
+        refuse_others(out_dir / "meta.json", settings, "--packed")
         print(f"{out_dir}: already complete")
         return 0
+    keep_settings(out_dir / "unfinished.json", settings, "--packed")
     prepare_arrays(options)
     waiting = np.flatnonzero(~np.load(out_dir / "done.npy")).tolist()
     families: dict[int, str] = {}
@@ -41,11 +45,10 @@ def render_generated(options: argparse.Namespace) -> int:
         if isinstance(outcome, WorkerDied):
             raise UserError(f"{out_dir}: object {index}: its worker {outcome}; the same command goes on from there")
         families[index] = outcome
-    settings = {key: getattr(options, key) for key in SETTINGS}
-    meta = settings | {"objects": options.generate, "families": family_list(options, families)}
     with atomic_path(out_dir / "meta.json") as unfinished:
-        unfinished.write_text(json.dumps(meta, indent=1))
-    (out_dir / "done.npy").unlink()
+        unfinished.write_text(json.dumps(settings | {"families": family_list(options, families)}, indent=1))
+    for name in ("done.npy", "unfinished.json"):
+        (out_dir / name).unlink()
     return 0
 
 

@@ -1,1 +1,1 @@
-"""Trainings that a table compares, each once: used by train_ablations.py and explore_training.py."""
+"""Trainings that are started by a script, each once: see runs.py."""

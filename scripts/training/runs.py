@@ -5,12 +5,16 @@ OUT/<name> holds the weights of its last step, OUT/<name>.json all its settings,
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from cascade_zero123.cascade.cache import weights_fingerprint
+from cascade_zero123.zero123.weights import weights_files
 
 from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
@@ -34,11 +38,13 @@ class Run:
         ]
 
     def settings(self) -> dict[str, Any]:
-        """All of its config by dotted key, as it is trained."""
+        """All of its config by dotted key, as it is trained, and which weights it starts from."""
         from omegaconf import OmegaConf
 
         merged = OmegaConf.merge(OmegaConf.load(ROOT / self.config), OmegaConf.from_cli(list(self.overrides)))
-        return dict(_leaves(OmegaConf.to_container(merged, resolve=True), ""))
+        settings = dict(_leaves(OmegaConf.to_container(merged, resolve=True), ""))
+        start = settings.get("system.init_weights")
+        return settings | ({"init_weights": weights_fingerprint(weights_files(start))} if start else {})
 
 
 def trained(run: Run, out: Path) -> Path:
@@ -47,13 +53,28 @@ def trained(run: Run, out: Path) -> Path:
     if (out / run.name).is_dir():
         print(f"{run.name}: done, {out / run.name}")
         return out / run.name
-    print(f"{run.name}: training")
-    code = subprocess.run(run.command(out), cwd=ROOT).returncode
+    print(f"{run.name}: training", flush=True)
+    code = code_of(run.command(out))
     if code:
-        sys.exit(code)  # launch.py has said what is wrong
-    folder = _finished(out, run.name)
+        sys.exit(code)  # launch.py has said what is wrong, or how to go on
+    folder = _finished(run, out)
     print(f"{run.name}: {folder}")
     return folder
+
+
+def code_of(command: list[str]) -> int:
+    """Runs it to its end; asked to stop, it hands that on and waits, so that a training keeps its last step."""
+    process = subprocess.Popen(command, cwd=ROOT)
+    # On Ctrl-C the terminal tells the training too.
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: process.terminate()),
+    }
+    try:
+        return process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def keep_settings(run: Run, out: Path) -> None:
@@ -81,15 +102,15 @@ def refuse_what_is_no_key(overrides: Sequence[str]) -> None:
             raise UserError(f"{override}: expected key=value")
 
 
-def _finished(out: Path, name: str) -> Path:
+def _finished(run: Run, out: Path) -> Path:
     """The weights of the last step, copied beside those of the other runs."""
-    steps = sorted((out / "runs" / name / "save/weights").glob("it*"), key=lambda path: int(path.name[2:]))
-    if not steps:
-        raise UserError(f"{out / 'runs' / name}: no weights; the training of this run did not come to its end")
-    unfinished = out / f".{name}"
+    last = out / "runs" / run.name / "save/weights" / f"it{run.settings()['trainer.max_steps']}"
+    if not last.is_dir():
+        raise UserError(f"{last}: no weights; the training of this run did not come to its end")
+    unfinished = out / f".{run.name}"
     shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(steps[-1], unfinished)
-    return unfinished.rename(out / name)
+    shutil.copytree(last, unfinished)
+    return unfinished.rename(out / run.name)
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -131,7 +131,7 @@ def test_one_bad_object_does_not_stop_the_others(evaluation, ball):
     assert (evaluation.out / "card" / "ball-1" / "scores.json").exists()
 
 
-@pytest.mark.parametrize("method", ["cascade", "zero123", "reference"])
+@pytest.mark.parametrize("method", ["cascade", "zero123", "frozen", "reference"])
 def test_a_run_gets_the_picture_uncut_and_its_own_folder(method, evaluation, ball, monkeypatch):
     seen = []
 
@@ -151,6 +151,8 @@ def test_a_run_gets_the_picture_uncut_and_its_own_folder(method, evaluation, bal
     assert (cfg.system.loss.lambda_sds == 0) == (method == "reference")
     assert set(cfg.system.loss) == set(load_config(str(CONFIG)).system.loss)
     assert (cfg.system.warm_start_views == 0) == (method == "reference")
+    if method == "frozen":
+        assert cfg.system.guidance.refiner.weights == cfg.system.guidance.base.weights
 
 
 def test_a_failing_run_names_its_log(evaluation, monkeypatch):

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -56,9 +57,25 @@ def test_views_that_a_run_needs_are_named_with_the_command_that_makes_them(tmp_p
     packed_views(tmp_path / "views")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data/val").mkdir(parents=True)
-    with pytest.raises(UserError, match="data/train-60: no such folder, and 60-objects .* --generate 60 --split train"):
-        exploration.main(options(tmp_path, "60-objects"), [])
+    with pytest.raises(
+        UserError, match="data/train-100: no such folder, and 100-objects .* --generate 100 --split train"
+    ):
+        exploration.main(options(tmp_path, "100-objects"), [])
     assert not (tmp_path / "out").exists()
+
+
+def test_larger_views_of_other_objects_are_refused(tmp_path):
+    packed_views(tmp_path / "views")
+    packed_views(tmp_path / "large")
+    cameras = np.load(tmp_path / "large/cameras.npy")
+    run = exploration.Run("128-px", "configs/train-base.yaml", [f"data.val_folder={tmp_path / 'large'}"])
+    base = SimpleNamespace(settings=SimpleNamespace(image_size=2 * SIZE))
+    given = options(tmp_path, "128-px")
+    truth = exploration.HeldOut(given.views, 0)
+    assert exploration.views_for(base, run, truth, given).size == 2 * SIZE
+    np.save(tmp_path / "large/cameras.npy", cameras + 1)
+    with pytest.raises(UserError, match="large: not the objects and cameras of"):
+        exploration.views_for(base, run, truth, given)
 
 
 def test_an_override_that_is_none_is_refused(tmp_path):

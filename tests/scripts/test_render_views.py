@@ -20,6 +20,7 @@ from script_loading import SCRIPTS, load_script
 sys.path.insert(0, str(SCRIPTS))
 from reconstruction.engine import WorkerDied  # noqa: E402
 from rendering import engines, folder, packed, views  # noqa: E402
+from rendering.record import keep_settings  # noqa: E402
 
 render_views = load_script("render_views")
 
@@ -171,6 +172,26 @@ def test_arrays_of_another_run_are_not_overwritten(tmp_path, capsys):
     assert "images.npy: shape (2, 4, 16, 16, 4) of another run, not (2, 4, 8, 8, 4)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("complete", [False, True])
+@pytest.mark.parametrize(
+    ("changed", "named"), [(["--split", "val"], "--split train, not val"), (["--seed", "7"], "--seed 0, not 7")]
+)
+def test_arrays_of_other_settings_are_neither_gone_on_with_nor_taken_for_these(
+    tmp_path, capsys, monkeypatch, complete, changed, named
+):
+    arguments = ["--generate", "2", "--views", "4", "--size", "8", "--workers", "1", "--packed", str(tmp_path / "out")]
+    if not complete:
+        monkeypatch.setattr(packed, "work", lambda *_: iter([(0, WorkerDied("was ended by SIGKILL"))]))
+    assert render_views.main(arguments) == (0 if complete else 2)
+    monkeypatch.undo()
+    capsys.readouterr()
+    assert render_views.main([*arguments, *changed]) == 2
+    assert f"rendered with {named}; choose another --packed" in capsys.readouterr().err
+    assert render_views.main(arguments) == 0
+    assert render_views.main([*arguments[2:], "--generate", "3"]) == 2
+    assert "--generate 2, not 3" in capsys.readouterr().err
+
+
 def test_without_options_the_views_are_zero_1_to_3_s():
     given = options("a", "b")
     assert (given.views, given.size, given.fovy_deg) == (12, 512, 49.13)
@@ -283,7 +304,7 @@ def test_ray_renders_the_same_views(meshes, tmp_path):
 )
 def test_the_default_cameras_are_those_of_the_published_models_and_of_the_small_one(layout, model, tmp_path):
     made = options("meshes", str(tmp_path), "--layout", layout)
-    folder.keep_settings(made)
+    keep_settings(made.out_dir / "meta.json", folder.settings_of(made), "OUT_DIR")
     refuse_other_camera(tmp_path, model)
     with pytest.raises(UserError, match="meta.json: rendered with a field of view"):
         refuse_other_camera(tmp_path, Settings(fovy_deg=35.0))

@@ -70,6 +70,11 @@ class TrainingViews(IterableDataset):
                 return
 
     def of_step(self, step: int) -> dict[str, Any]:
+        """With `broken_objects`, how many this process has noticed, where objects can be broken."""
+        batch, broken = self._of_step(step), getattr(self.views, "broken", None)
+        return batch if broken is None else {**batch, "broken_objects": torch.tensor(float(len(broken)))}
+
+    def _of_step(self, step: int) -> dict[str, Any]:
         generator = draw_generator(self.cfg.seed, "views", step, self.rank)
         # All processes have to agree on the number of tokens, or one would wait for the other.
         context = self.draw_context(draw_generator(self.cfg.seed, "context", step))

@@ -26,7 +26,11 @@ def context_of(model: Zero123, batch: Batch) -> Context:
 
 
 def drop_conditions(context: Context, probability: float, generator: torch.Generator) -> Context:
-    """Zero, for some rows, their tokens, their latents or both, as Zero-1-to-3 does for classifier-free guidance."""
+    """Zero, for some rows, their tokens, their latents or both, for classifier-free guidance.
+
+    As often as Zero-1-to-3 does, and as its sampling has the unconditional pass: whole tokens are zero. Its training
+    zeroes the embedding and still projects it with the pose.
+    """
     no_tokens, no_latents = draw_condition_dropout(len(context.tokens), probability, generator)
     keep_tokens = (~no_tokens).float().to(context.tokens.device)[:, None, None]
     keep_latents = (~no_latents).float().to(context.tokens.device)[:, None, None, None]

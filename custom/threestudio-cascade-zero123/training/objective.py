@@ -61,7 +61,7 @@ def draw_condition_dropout(
 ) -> tuple[Bool[Tensor, "view"], Bool[Tensor, "view"]]:
     """Which samples lose their tokens and which their concatenated latents.
 
-    Each of (tokens alone, latents alone, both) happens with `probability`, as in Zero-1-to-3's training.
+    Each of (tokens alone, latents alone, both) happens with `probability`, as often as in Zero-1-to-3's training.
     """
     draw = torch.rand(count, generator=generator)
     tokens = draw < 2.0 * probability

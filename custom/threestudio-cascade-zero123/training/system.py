@@ -55,6 +55,7 @@ class Zero123Training(BaseSystem):
         decay_steps: int = 0  # to `final_lr_factor` at this step; 0: never
         final_lr_factor: float = 0.05
         weight_decay: float = 1e-2
+        adam_beta2: float = 0.99
         condition_dropout: float = 0.05  # each of: tokens, latents, both
         high_noise_power: float = 0.0
         last_step_probability: float = 0.0
@@ -80,7 +81,7 @@ class Zero123Training(BaseSystem):
             self.model.settings.prompt_steps, self.model.settings.prompt_scale = prompts.steps, prompts.scale
         self.base = copy.deepcopy(self.model).requires_grad_(False).eval()
         self.noise_schedule = self.model.scheduler()
-        self.throughput = Throughput()
+        self.throughput, self.saved_step = Throughput(), -1
         if self.cfg.gradient_checkpointing:
             self.model.unet.enable_gradient_checkpointing()
 
@@ -117,7 +118,8 @@ class Zero123Training(BaseSystem):
         ]
         # Lightning clips no gradients under mixed precision for a fused optimiser.
         fused = "mixed" not in str(self.trainer.precision)
-        optimizer = torch.optim.AdamW(groups, weight_decay=self.cfg.weight_decay, betas=(0.9, 0.99), fused=fused)
+        betas = (0.9, self.cfg.adam_beta2)
+        optimizer = torch.optim.AdamW(groups, weight_decay=self.cfg.weight_decay, betas=betas, fused=fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.lr_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -136,6 +138,8 @@ class Zero123Training(BaseSystem):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Eq. 12 on a target and its context: true views where the batch has some, else (a Refiner's) Base's."""
         step = self.batches_seen(batch_idx)
+        if "broken_objects" in batch:
+            self.log("train/broken_objects", batch["broken_objects"])
         if self.pool is not None:
             if "examples" in batch:
                 self.refresh(self.pool, step, batch["examples"])
@@ -180,8 +184,15 @@ class Zero123Training(BaseSystem):
             errors = errors * loss_weights(self.noise_schedule, timesteps, self.cfg.max_snr_weight)
         return errors.mean()
 
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """And Eq. 13, before anybody can save what the step has made."""
+        super().optimizer_step(*args, **kwargs)
+        decay = self.cfg.ema_decay
+        if self.cfg.ema_warmup:
+            decay = warmed_up_decay(decay, self.global_step + 1)
+        update_ema(self.base, self.model, decay)
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Eq. 13, after each step of the optimiser."""
         if self.filling:
             self.throughput.skip()
         else:
@@ -193,10 +204,6 @@ class Zero123Training(BaseSystem):
         announcement = self.throughput.announcement(left)
         if announcement is not None:
             threestudio.info(announcement)
-        if (batch_idx + 1) % accumulated:
-            return
-        decay = self.cfg.ema_decay
-        update_ema(self.base, self.model, warmed_up_decay(decay, self.global_step) if self.cfg.ema_warmup else decay)
 
     def on_validation_end(self) -> None:
         self.throughput.skip()
@@ -224,11 +231,19 @@ class Zero123Training(BaseSystem):
     def on_validation_epoch_end(self) -> None:
         metrics = {name: f"{float(v):.2f}" for name, v in self.trainer.callback_metrics.items() if "psnr" in name}
         threestudio.info(f"step {self.global_step}: {metrics}")
-        if self._save_dir is not None:
-            self.save_weights(self.get_save_path(f"weights/it{self.global_step}"))
+        self.save_weights()
 
-    def save_weights(self, folder: str) -> None:
-        """By one process; if it cannot, all stop, or the others would wait for it forever."""
+    def on_train_end(self) -> None:
+        """The last step's, wherever the last validation was."""
+        if self.global_step == self.trainer.max_steps:
+            self.save_weights()
+
+    def save_weights(self) -> None:
+        """Once a step, by one process; if it cannot, all stop, or the others would wait for it forever."""
+        if self._save_dir is None or self.saved_step == self.global_step:
+            return
+        self.saved_step = self.global_step
+        folder = self.get_save_path(f"weights/it{self.global_step}")
         failure = None
         if self.global_rank == 0:
             try:

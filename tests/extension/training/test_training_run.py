@@ -46,6 +46,15 @@ def test_at_a_decay_of_1_base_stays_bit_by_bit_and_what_is_validated_is_the_refi
         assert len(set(curve(trial, name).values())) == 2, name
 
 
+def test_the_last_step_s_weights_are_written_wherever_the_last_validation_was(tmp_path):
+    finished = launch(config(tmp_path, "train-refiner", 3, trainer__val_check_interval=2))
+    assert finished.returncode == 0, finished.stderr
+    weights = tmp_path / "outputs/train-refiner/tiny/save/weights"
+    assert {path.name for path in weights.iterdir()} == {"it2", "it3"}
+    ends = [load_zero123(str(weights / f"it{step}/refiner")).unet.conv_in.weight for step in (2, 3)]
+    assert not torch.equal(*ends)
+
+
 def test_mixed_precision_trains_with_clipped_gradients(tmp_path):
     finished = launch(config(tmp_path, "train-refiner", 2, trainer__precision="bf16-mixed"))
     assert finished.returncode == 0, finished.stderr
@@ -62,6 +71,7 @@ def test_the_recipe_for_published_weights_runs_on_zero123s_layout(tmp_path):
     assert finished.returncode == 0, finished.stderr
     trial = tmp_path / "outputs/train-refiner/xl"
     assert len(losses(trial)) == len(curve(trial, "val/psnr")) == 2
+    assert set(curve(trial, "train/broken_objects").values()) == {0.0}
     assert (trial / "save/weights/it2/refiner").is_dir()
     for picture in (tmp_path / "renderings").glob("*/00*.png"):
         picture.unlink()
@@ -70,11 +80,13 @@ def test_the_recipe_for_published_weights_runs_on_zero123s_layout(tmp_path):
     assert "are broken, the last" in broken.stderr.splitlines()[-1]
 
 
-def test_resumed_it_goes_on_to_the_same_losses_and_weights(whole, tmp_path):
+@pytest.mark.parametrize("checkpoint", ["", "ckpts/epoch=0-step=4.ckpt"])
+def test_resumed_it_goes_on_to_the_same_losses_and_weights(whole, tmp_path, checkpoint):
+    """From the end of a shorter run, and from a checkpoint that was written on the way, right after a step."""
     first = launch(config(tmp_path, "train-refiner", 5))
     assert first.returncode == 0, first.stderr
     trial = tmp_path / "outputs/train-refiner/tiny"
-    second = launch(config(tmp_path, "train-refiner", 8), f"resume={trial}")
+    second = launch(config(tmp_path, "train-refiner", 8), f"resume={trial / checkpoint}")
     assert second.returncode == 0, second.stderr
     assert losses(trial) == losses(whole)
     for part in ("base", "refiner"):
