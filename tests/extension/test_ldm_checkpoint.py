@@ -1,6 +1,5 @@
 import json
 import re
-import shlex
 from pathlib import Path
 
 import ldm_reference as reference
@@ -14,7 +13,6 @@ from cascade_zero123.zero123.pose import Pose, pose_token
 from cascade_zero123.zero123.stored_tensor import MappedFile, StoredTensor, contiguous_strides
 from cascade_zero123.zero123.weights import announce, load_zero123, weights_files
 from diffusers import DDIMScheduler
-from script_loading import load_script
 from tiny_ldm import IMAGE_SIZE, SIZES, tiny_state, write_ckpt, write_config, write_safetensors
 
 from benchmarks.synthetic_checkpoint import PUBLISHED, unet_shapes, vae_shapes
@@ -245,31 +243,6 @@ def test_the_console_says_which_pose_token_is_used(file, config, caplog):
 
 def test_an_unknown_pose_token_is_refused_with_the_known_ones(file, config):
     refused(file, 'pose_token "zero124"', "zero123, stable-zero123", config=config, pose_token="zero124")
-
-
-def test_conversion_is_offered_for_large_files_only(file, config, caplog, monkeypatch):
-    model = load_zero123(file, config=config)
-    with caplog.at_level("INFO"):
-        announce(file, model)
-        assert "convert_checkpoint" not in caplog.text
-        monkeypatch.setattr("cascade_zero123.zero123.weights.WORTH_CONVERTING", 1000)
-        announce(file, model)
-        assert caplog.text.rstrip().endswith(f"python scripts/convert_checkpoint.py {file} {file.with_suffix('')}")
-        announce(file, load_zero123(file, config=config, dtype=torch.bfloat16))
-    assert caplog.text.rstrip().endswith("--dtype bfloat16"), "only then it loads faster"
-
-
-def test_the_command_that_is_offered_makes_the_model_that_was_loaded(tmp_path, state, caplog, monkeypatch):
-    monkeypatch.setattr("cascade_zero123.zero123.weights.WORTH_CONVERTING", 1000)
-    (tmp_path / "my weights").mkdir()
-    config = write_config(tmp_path / "my weights")
-    file = write_ckpt(tmp_path / "my weights/last", state)
-    with caplog.at_level("INFO"):
-        announce(file, load_zero123(file, config=config, pose_token="stable-zero123"), config)
-    command = shlex.split(caplog.text.rstrip().rsplit(": ", 1)[1])
-    assert load_script("convert_checkpoint").main(command[2:]) == 0
-    converted = load_zero123(tmp_path / "my weights/last-folder")
-    assert converted.settings.pose_token == "stable-zero123"
 
 
 # --- What it refuses ---

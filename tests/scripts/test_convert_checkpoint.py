@@ -1,9 +1,10 @@
 import json
+import shlex
 
 import pytest
 import torch
 from cascade_zero123.zero123.tensor_files import open_tensors
-from cascade_zero123.zero123.weights import load_zero123, save_zero123
+from cascade_zero123.zero123.weights import announce, load_zero123, save_zero123
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file
 from script_loading import load_script
@@ -200,3 +201,28 @@ def test_a_write_that_fails_leaves_nothing_and_is_told_in_one_line(file, config,
     assert run(file, tmp_path / "folder", "--config", config) == 2
     assert "no space left on the disk" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_conversion_is_offered_for_large_files_only(file, config, caplog, monkeypatch):
+    model = load_zero123(file, config=config)
+    with caplog.at_level("INFO"):
+        announce(file, model)
+        assert "convert_checkpoint" not in caplog.text
+        monkeypatch.setattr("cascade_zero123.zero123.weights.WORTH_CONVERTING", 1000)
+        announce(file, model)
+        assert caplog.text.rstrip().endswith(f"python scripts/convert_checkpoint.py {file} {file.with_suffix('')}")
+        announce(file, load_zero123(file, config=config, dtype=torch.bfloat16))
+    assert caplog.text.rstrip().endswith("--dtype bfloat16"), "only then it loads faster"
+
+
+def test_the_command_that_is_offered_makes_the_model_that_was_loaded(tmp_path, state, caplog, monkeypatch):
+    monkeypatch.setattr("cascade_zero123.zero123.weights.WORTH_CONVERTING", 1000)
+    (tmp_path / "my weights").mkdir()
+    config = write_config(tmp_path / "my weights")
+    file = write_ckpt(tmp_path / "my weights/last", state)
+    with caplog.at_level("INFO"):
+        announce(file, load_zero123(file, config=config, pose_token="stable-zero123"), config)
+    command = shlex.split(caplog.text.rstrip().rsplit(": ", 1)[1])
+    assert run(*command[2:]) == 0
+    converted = load_zero123(tmp_path / "my weights/last-folder")
+    assert converted.settings.pose_token == "stable-zero123"
