@@ -82,10 +82,13 @@ class Experiment:
         self.system.to(self.device)
         self.system.log = lambda *args, **kwargs: None
         self.guidance = threestudio.find(cfg.system.guidance_type)(cfg.system.guidance)
-        self.guidance.set_source(torch.from_numpy(self.data.fitted.rgba))
         self.system.guidance = self.guidance
         self.optimizer = self.system.configure_optimizers()["optimizer"]
         self.backward = lambda loss: loss.backward()
+
+    def sample_prompt_views(self) -> None:
+        """Once, before the first step."""
+        self.guidance.set_source(torch.from_numpy(self.data.fitted.rgba))
 
     def step(self, index: int) -> None:
         self.system.set_resume_status(0, index)
@@ -160,6 +163,7 @@ def main() -> None:
             given += random_weights(Path(folder) / "weights")
         cfg = load_config(arguments.config, cli_args=[*given, *overrides])
         experiment = Experiment(cfg)
+        experiment.sample_prompt_views()
         for index in range(arguments.field_steps):
             experiment.step(index)
         report(measure(experiment, arguments.field_steps, arguments.steps))

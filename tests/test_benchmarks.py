@@ -1,10 +1,12 @@
 """Benchmarks measure; here only that they run, and what must be exact is."""
 
+import importlib
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import torch
 from tiny_training import packed_views
 
 ROOT = Path(__file__).parents[1]
@@ -42,3 +44,30 @@ def test_cheaper_gradients_are_compared_with_those_of_a_trained_encoder(tmp_path
     assert [name for name, _, _ in found] == ["linear", "small"]
     assert all(-1 <= float(value) <= 1 for _, *values in found for value in values)
     assert float(found[0][1]) > 0
+
+
+def test_the_memory_benchmark_counts_what_is_alive_at_once(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    counter = importlib.import_module("memory").LiveTensors()
+    before = torch.zeros(1000, requires_grad=True)
+    with counter:
+        kept = (before + 1).exp()  # the sum goes at once; exp keeps its result for the gradient
+        view = kept.detach().view(10, 100)
+        view += 1
+    assert (counter.peak, counter.live) == (8000, 4000)
+    del kept
+    assert counter.live == 4000  # the view holds it
+    del view
+    assert counter.live == 0
+
+
+def test_the_memory_benchmark_reports_both_stages():
+    small = ["data.random_camera.height=16", "data.random_camera.width=16", "data.random_camera.batch_size=1"]
+    small += ["data.random_camera.resolution_milestones=[]", "data.height=16", "data.width=16"]
+    small += ["data.resolution_milestones=[]", "system.renderer.num_samples_per_ray=16"]
+    command = [sys.executable, "benchmarks/memory.py", "--config", "configs/cascade-zero123.yaml", "--steps", "1"]
+    finished = subprocess.run([*command, *small], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert finished.returncode == 0, finished.stderr
+    totals = re.findall(r"^(while prompt views|steps 400).*?(\d+\.\d+) GB in all$", finished.stdout, re.MULTILINE)
+    assert [name for name, _ in totals] == ["while prompt views", "steps 400"]
+    assert all(0 < float(size) < 2 for _, size in totals)
