@@ -1,6 +1,6 @@
 # make demo    one picture to a textured mesh, with the model that ships here
 # make test    lint and tests
-# make train-tiny    that model from nothing: objects, Base, Refiner; 65 minutes of training on two cores, and rendering.
+# make train-tiny    that model from nothing: objects, Base, Refiner; 80 minutes of training on two cores, and rendering.
 #                    Interrupted, it goes on when called again
 # `setup` is done by the others when it is needed; PYTHON=... picks the interpreter for it.
 
