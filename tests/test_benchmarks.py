@@ -46,9 +46,15 @@ def test_cheaper_gradients_are_compared_with_those_of_a_trained_encoder(tmp_path
     assert float(found[0][1]) > 0
 
 
-def test_the_memory_benchmark_counts_what_is_alive_at_once(monkeypatch):
+def live_tensors(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    counter = importlib.import_module("memory").LiveTensors()
+    for name in ("memory", "sds_step"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module("memory").LiveTensors()
+
+
+def test_the_memory_benchmark_counts_what_is_alive_at_once(monkeypatch):
+    counter = live_tensors(monkeypatch)
     before = torch.zeros(1000, requires_grad=True)
     with counter:
         kept = (before + 1).exp()  # the sum goes at once; exp keeps its result for the gradient
@@ -61,13 +67,29 @@ def test_the_memory_benchmark_counts_what_is_alive_at_once(monkeypatch):
     assert counter.live == 0
 
 
+def test_the_memory_benchmark_follows_storages_that_change_their_size(monkeypatch):
+    counter, before = live_tensors(monkeypatch), torch.zeros(1000)
+    with counter:
+        parts = torch.zeros(1000).split(500)  # two views of one storage
+        out = torch.empty(0)
+        torch.cat([before, *parts], out=out)
+        before.resize_(1500)
+        assert counter.live == 4000 + 8000 + 2000
+        out.untyped_storage().resize_(0)
+        out.detach()  # an operation that reads nothing
+    assert counter.live == 4000 + 2000
+    del parts, out
+    assert counter.live == 2000
+
+
 def test_the_memory_benchmark_reports_every_stage():
     small = ["data.random_camera.height=16", "data.random_camera.width=16", "data.random_camera.batch_size=1"]
     small += ["data.random_camera.resolution_milestones=[]", "data.height=16", "data.width=16"]
     small += ["data.resolution_milestones=[]", "system.renderer.num_samples_per_ray=16"]
+    small += ["system.guidance.refiner.weights=load/cascade-zero123-tiny/base"]
     command = [sys.executable, "benchmarks/memory.py", "--config", "configs/cascade-zero123.yaml", "--field-steps", "2"]
     finished = subprocess.run([*command, *small], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert finished.returncode == 0, finished.stderr
-    totals = re.findall(r"^(while prompt|steps 0|steps 400).*?: (\d+\.\d+) GB in all", finished.stdout, re.MULTILINE)
-    assert [name for name, _ in totals] == ["while prompt", "steps 0", "steps 400"]
-    assert all(0 < float(size) < 2 for _, size in totals)
+    found = re.findall(r"^(.*?): (\S+) GB in all, (\S+) GB held$", finished.stdout, re.MULTILINE)
+    assert [name for name, _, _ in found] == ["while prompt views are sampled", "steps 0 and 1", "steps 400 and 401"]
+    assert all(float(held) < float(whole) < 2 for _, whole, held in found)

@@ -90,12 +90,12 @@ class ModelPair:
         self.sampler: Callable[[], Zero123 | None] = lambda: None  # a Base of its own, as long as somebody keeps it
         if residence.spare_device:
             self.refiner.to(residence.device)
-            _move(_visitors(self.refiner), HOST)
+            _move(visitors(self.refiner), HOST)
 
     @contextmanager
     def visit(self, *parts: str) -> Iterator[None]:
         """Has the Refiner's `image_encoder`, `decoder` or both on the device for as long as the block runs."""
-        modules = _visitors(self.refiner, *parts) if self.residence.spare_device else []
+        modules = visitors(self.refiner, *parts) if self.residence.spare_device else []
         try:
             yield _move(modules, self.residence.device)
         finally:
@@ -179,7 +179,7 @@ def _configuration(module: nn.Module) -> dict[str, Any]:
     return {key: value for key, value in items.items() if key[0] != "_" and key not in NOT_COMPUTED_WITH}
 
 
-def _visitors(model: Zero123, *parts: str) -> list[nn.Module]:
+def visitors(model: Zero123, *parts: str) -> list[nn.Module]:
     """The modules of these parts, or of all that a step of SDS does not run; a linear autoencoder has no decoder."""
     decoder = [getattr(model.vae, name, None) for name in ("post_quant_conv", "decoder")]
     modules = {"image_encoder": [model.image_encoder], "decoder": [part for part in decoder if part is not None]}

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from analytic_field import AnalyticGeometry, sphere
+from analytic_field import AnalyticGeometry, AnalyticMaterial, sphere
 
 from threestudio import cameras
+from threestudio.models.exporters import mesh_exporter
+from threestudio.models.exporters.mesh_exporter import MeshExporter
 from threestudio.models.isosurface import Solid, union
 from threestudio.models.lost_parts import lost_parts, lost_pixels
 from threestudio.models.mesh_cleaning import remove_floaters
@@ -108,3 +110,30 @@ def test_a_hit_is_found_where_the_camera_looks():
     row, column, known = view.nearest_pixels(np.array([[RADIUS, 0, 0], [0, 5.0, 0]]), 65, 65)
     assert (row[0], column[0], known.tolist()) == (32, 32, [True, False])
     assert depth[32, 32] == pytest.approx(3.8 - RADIUS, abs=0.01)
+
+
+def test_what_floats_off_is_no_rim_of_a_hollow(monkeypatch):
+    """A filled hollow between it and the rest would tie it to the rest."""
+    seen = []
+    monkeypatch.setattr(mesh_exporter, "filled_pits", lambda mesh, view: seen.append(mesh))
+    speck = sphere(0.04, (0.75, 0.0, 0.3))
+    field = AnalyticGeometry(lambda points: torch.minimum(sphere(RADIUS)(points), speck(points)), resolution=96)
+    exporter = MeshExporter({}, geometry=field, material=None, background=None)
+    exporter.reference = picture(rod=False)
+    assert field.isosurface().positions[:, 0].max() > 0.7
+    assert exporter.surface().positions[:, 0].max() < RADIUS + 0.05
+    assert seen and all(mesh.positions[:, 0].max() < RADIUS + 0.05 for mesh in seen)
+
+
+def test_a_part_that_came_back_has_the_pictures_colours_on_all_sides():
+    view = picture(rod=True)
+    view.rgba[..., :3] = [0.0, 0.0, 1.0]
+    material = AnalyticMaterial(lambda points: torch.zeros_like(points) + torch.tensor([1.0, 0.0, 0.0]))
+    cfg = {"fmt": "obj", "match_colors": False}
+    exporter = MeshExporter(cfg, geometry=BallWithAFaintRod(), material=material, background=None)
+    exporter.reference = view
+    mesh = exporter.surface_with_vertex_colors()
+    top = mesh.positions[:, 2] > 0.5
+    behind_the_ball = mesh.positions[:, 0] < -0.3
+    assert top.any() and np.allclose(mesh.colors[top], [0.0, 0.0, 1.0], atol=0.02)
+    assert np.allclose(mesh.colors[behind_the_ball], [1.0, 0.0, 0.0], atol=0.02)

@@ -9,7 +9,7 @@ import threestudio
 from threestudio.errors import UserError, nearest_name
 from threestudio.models import mesh_cleaning
 from threestudio.models.exporters.base import Exporter, ExporterOutput
-from threestudio.models.image_projection import project_picture
+from threestudio.models.image_projection import picture_through, project_picture
 from threestudio.models.isosurface import Solid, union
 from threestudio.models.lost_parts import lost_parts
 from threestudio.models.mesh import Mesh, TexturedMesh
@@ -50,6 +50,7 @@ class MeshExporter(Exporter):
         match_colors: bool = True  # bring the field's colours to the picture's mean and contrast first
 
     cfg: Config
+    restored: Solid | None = None  # of the last surface
 
     def __call__(self) -> list[ExporterOutput]:
         self._check_config()
@@ -99,19 +100,20 @@ class MeshExporter(Exporter):
             threestudio.warn("the material exports no albedo: the mesh has no colours")
         elif self.reference is not None and self.cfg.project_image:
             albedo = project_picture(albedo, surface, positions, normals, self.reference, self.cfg.match_colors)
+            if self.restored is not None:
+                albedo = picture_through(albedo, self.restored, positions, self.reference)
         return albedo
 
     def _added(self, mesh: Mesh) -> Solid | None:
         """What the picture says is missing from the surface."""
         if self.reference is None:
             return None
-        pits = filled_pits(mesh, self.reference) if self.cfg.fill_pits else None
-        parts = None
-        if self.cfg.restore_parts:
-            # What floats off will go, so that what the picture shows there is lost as well.
-            field = self.geometry.forward_density, self.geometry.bbox
-            parts = lost_parts(self._without_floaters(mesh), self.reference, *field)
-        return union(pits, parts)
+        # What floats off will go: it must not be tied to the rest, and what the picture shows there is lost.
+        stays = self._without_floaters(mesh)
+        pits = filled_pits(stays, self.reference) if self.cfg.fill_pits else None
+        field = self.geometry.forward_density, self.geometry.bbox
+        self.restored = lost_parts(stays, self.reference, *field) if self.cfg.restore_parts else None
+        return union(pits, self.restored)
 
     def _without_floaters(self, mesh: Mesh) -> Mesh:
         cfg = self.geometry.cfg
