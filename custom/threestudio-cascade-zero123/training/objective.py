@@ -15,7 +15,7 @@ def draw_timesteps(
 ) -> Int[Tensor, "view"]:
     """Timesteps with density proportional to `t ** high_noise_power` (0 is uniform), and some exactly the last.
 
-    SDS on a small model lives at high noise, and the warm start at the very last timestep.
+    One-step views and the warm start live at the very last timestep, and SDS at high noise.
     """
     uniform = torch.rand(count, generator=generator)
     timesteps = (num_train_timesteps * uniform ** (1.0 / (1.0 + high_noise_power))).long()

@@ -82,7 +82,7 @@ class Zero123(nn.Module):
         self.scheduler_config, self.settings = scheduler_config, settings
 
     def scheduler(self) -> DDIMScheduler:
-        """A fresh scheduler; its config says whether the network predicts epsilon or v."""
+        """A fresh scheduler; its config says whether the network predicts epsilon, v or x0."""
         return DDIMScheduler.from_config(self.scheduler_config)
 
     @property
