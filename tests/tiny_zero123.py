@@ -52,6 +52,24 @@ def tiny_model(scheduler: dict | None = None, seed: int = 0) -> Zero123:
     return model.eval().requires_grad_(False)
 
 
+def convolutional_model(seed: int = 0) -> Zero123:
+    """The same with an autoencoder of the published kind, which has an encoder and a decoder."""
+    tiny = tiny_model(seed=seed)
+    vae = {
+        "block_out_channels": (8, 8, 8),
+        "down_block_types": ("DownEncoderBlock2D",) * 3,
+        "up_block_types": ("UpDecoderBlock2D",) * 3,
+        "latent_channels": LATENT_CHANNELS,
+        "norm_num_groups": 4,
+        "layers_per_block": 1,
+        "sample_size": SIZE,
+    }
+    architecture = Architecture(dict(tiny.unet.config), vae, tiny.image_encoder.config.to_dict(), tiny.scheduler_config)
+    model = build_model(architecture)
+    model.settings = tiny.settings
+    return model.eval().requires_grad_(False)
+
+
 def save_tiny_cascade(folder: Path) -> Path:
     """`folder`/base and `folder`/refiner, the latter sharing base's autoencoder and image encoder."""
     base, refiner = tiny_model(seed=0), tiny_model(seed=1)

@@ -6,9 +6,8 @@ import pytest
 import torch
 from cascade_zero123.errors import UserError
 from cascade_zero123.model_pair import HOST, Choice, ModelPair, Residence, chosen
-from cascade_zero123.zero123.architecture import Architecture, build_model
 from cascade_zero123.zero123.weights import save_zero123
-from tiny_zero123 import save_tiny_cascade, tiny_model
+from tiny_zero123 import convolutional_model, save_tiny_cascade, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -123,21 +122,7 @@ def test_another_precision_or_pose_token_has_other_prompt_views(cascade):
 
 
 def convolutional(folder):
-    """A model whose autoencoder has an encoder and a decoder."""
-    tiny = tiny_model()
-    vae = {
-        "block_out_channels": (8, 8, 8),
-        "down_block_types": ("DownEncoderBlock2D",) * 3,
-        "up_block_types": ("UpDecoderBlock2D",) * 3,
-        "latent_channels": 12,
-        "norm_num_groups": 4,
-        "layers_per_block": 1,
-        "sample_size": 16,
-    }
-    architecture = Architecture(dict(tiny.unet.config), vae, tiny.image_encoder.config.to_dict(), tiny.scheduler_config)
-    model = build_model(architecture)
-    model.settings = tiny.settings
-    save_zero123(model, folder)
+    save_zero123(convolutional_model(), folder)
     return folder
 
 
