@@ -1,6 +1,7 @@
 """Time and peak memory of loading Zero-1-to-3 weights, each in a process of its own.
 
-    python benchmarks/loading.py WEIGHTS [WEIGHTS ...] [--dtype float32] [--config LDM.yaml] [--repeat 3] [--cold]
+    python benchmarks/loading.py WEIGHTS [WEIGHTS ...] [--dtype float32] [--channels-last] [--config LDM.yaml]
+                                 [--repeat 3] [--cold]
 
 Prints for each the best time (wall clock, and CPU time, which other programs disturb less), and the peak of the
 process's memory above what it had before, as a multiple of the weights that are kept; then the first one's times over
@@ -26,7 +27,8 @@ def measure(options: argparse.Namespace) -> None:
 
     before = resident("VmRSS")
     start, cpu = time.perf_counter(), time.process_time()
-    model = load_zero123(options.weights[0], dtype=getattr(torch, options.dtype), config=options.config)
+    dtype = getattr(torch, options.dtype)
+    model = load_zero123(options.weights[0], dtype=dtype, config=options.config, channels_last=options.channels_last)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     kept = sum(tensor.nbytes for tensor in model.state_dict().values())
     print(f"measured {seconds} {cpu} {kept} {resident('VmHWM') - before}")
@@ -50,6 +52,7 @@ def in_child(weights: str, options: argparse.Namespace) -> tuple[float, float, i
     if options.cold:
         drop_from_cache(weights)
     command = [sys.executable, __file__, weights, "--child", "--dtype", options.dtype]
+    command += ["--channels-last"] if options.channels_last else []
     command += ["--config", options.config] if options.config and Path(weights).is_file() else []
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     seconds, cpu, kept, peak = next(line for line in output.splitlines() if line.startswith("measured ")).split()[1:]
@@ -60,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="+")
     parser.add_argument("--dtype", default="float32", choices=("float32", "float16", "bfloat16"))
+    parser.add_argument("--channels-last", action="store_true", help="as the configs for published weights have it")
     parser.add_argument("--config")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--cold", action="store_true")

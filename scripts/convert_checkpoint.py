@@ -10,17 +10,19 @@ layout and whatever else such a file holds. MODEL may be anything that `system.g
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
 import torch
+import transformers
 from cascade_zero123.errors import UserError
 from cascade_zero123.zero123.ldm_checkpoint import save_ldm
 from cascade_zero123.zero123.pose import POSE_TOKENS
 from cascade_zero123.zero123.weights import load_zero123, pose_token_by_name, save_zero123
 from safetensors import SafetensorError
 
-from threestudio.utils.atomic import atomic_folder, atomic_path
+from threestudio.utils.atomic import atomic_path
 from threestudio.utils.console import one_line
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -28,6 +30,7 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
+    transformers.logging.disable_progress_bar()
     try:
         check(options)
         to_ldm(options) if options.to == "ldm" else to_folder(options)
@@ -35,13 +38,17 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except (OSError, SafetensorError, RuntimeError) as error:
-        # torch's writer of zip files does not say why it could not write; in practice the disk is full.
-        if isinstance(error, RuntimeError) and "inline_container" not in str(error):
+        # torch's writer of zip files does not say why it could not write.
+        zip_writer = isinstance(error, RuntimeError) and "inline_container" in str(error)
+        if isinstance(error, RuntimeError) and not zip_writer:
             raise
         said = one_line(error) if getattr(error, "filename", None) else None
-        reason = getattr(error, "strerror", None) or error
+        reason = "the disk is full, most likely" if zip_writer else getattr(error, "strerror", None) or error
         print(f"error: {said or f'{options.out}: not written ({reason})'}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"stopped; {options.out} was not written", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -64,7 +71,8 @@ def check(options: argparse.Namespace) -> None:
     if options.to == "ldm" and options.template is None:
         raise UserError("--to ldm needs --template, an original checkpoint whose layout is written")
     if options.to == "ldm" and not options.template.is_file():
-        raise UserError(f"{options.template}: no such file; --template names an original checkpoint")
+        found = "a folder" if options.template.is_dir() else "no such file"
+        raise UserError(f"{options.template}: {found}; --template names an original checkpoint")
     if options.to == "ldm" and options.out.suffix not in (".ckpt", ".safetensors"):
         raise UserError(f"{options.out}: --to ldm writes a .ckpt or a .safetensors file")
     if options.to == "folder" and options.template is not None:
@@ -73,8 +81,7 @@ def check(options: argparse.Namespace) -> None:
 
 def to_folder(options: argparse.Namespace) -> None:
     model = read_model(options)
-    with atomic_folder(options.out) as partial:
-        save_zero123(model, partial)
+    save_zero123(model, options.out)
     print(f"{options.out}: pose token {model.settings.pose_token}, {gigabytes(options.out)}, from {options.model}")
 
 
@@ -82,8 +89,12 @@ def to_ldm(options: argparse.Namespace) -> None:
     model = read_model(options)
     with atomic_path(options.out) as partial:
         partial.touch()  # the writers of tensors do not say why they cannot open a file
-        save_ldm(model, options.template, partial)
+        mode = partial.stat().st_mode
+        left_out = save_ldm(model, options.template, partial)
+        partial.chmod(mode)  # safetensors lets only the owner read
     print(f"{options.out}: {gigabytes(options.out)}, from {options.model} in the layout of {options.template}")
+    if left_out:
+        print(f"{options.out}: without what is no tensor of real numbers in the template: {', '.join(left_out)}")
     token = model.settings.pose_token
     if token != pose_token_by_name(options.out):
         print(f"{options.out}: its name does not say that its pose token is {token}; tell what reads it (pose_token)")
@@ -100,4 +111,5 @@ def gigabytes(path: Path) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that nothing half-written is left
     sys.exit(main())

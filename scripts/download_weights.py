@@ -71,10 +71,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def fetch(published: Published, place: Path) -> None:
     """The hub's library keeps what has arrived of a file, and goes on from there."""
-    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 
     try:
         if published.file:
+            HfApi().model_info(
+                published.repository
+            )  # without a connection it says so at once, the download after retries
             hf_hub_download(published.repository, published.file, local_dir=place.parent)
         else:
             files, _ = needed_files(published.repository)

@@ -70,8 +70,11 @@ def chosen(
         for key in given:
             if key not in keys:
                 raise UserError(f"{block}.{name}.{key}: unknown key; known are {', '.join(keys)}")
-    base = {key: value for key, value in base.items() if value}
-    refiner = {key: value for key, value in refiner.items() if value}
+            if not isinstance(given[key], (str, int, type(None))):
+                raise UserError(f"{block}.{name}.{key}: {given[key]} is not a name")
+    # A name of digits, as 105000, is a number to YAML.
+    base = {key: str(value) for key, value in base.items() if value}
+    refiner = {key: str(value) for key, value in refiner.items() if value}
     if "weights" not in base and upstream_path:
         # Upstream names an LDM YAML with every model; a folder has its own configuration.
         config = upstream_config if os.path.isfile(upstream_path) else None

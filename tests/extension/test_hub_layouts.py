@@ -96,6 +96,14 @@ def test_of_a_unet_s_variants_the_moving_average_is_the_model_and_of_others_the_
     assert "diffusion_pytorch_model.fp16_ema.safetensors" in names and len(names) == 3
 
 
+def test_weights_that_are_called_no_moving_average_are_none(bennyguo, model):
+    file = bennyguo / "unet/diffusion_pytorch_model.fp16_ema.safetensors"
+    file.rename(file.with_name("diffusion_pytorch_model.fp16.non_ema.safetensors"))
+    save_file(model.unet.state_dict(), file.with_name("diffusion_pytorch_model.safetensors"))
+    names = {file.name for file in weights_files(bennyguo) if file.parent.name == "unet"}
+    assert names == {"config.json", "diffusion_pytorch_model.safetensors"}
+
+
 def test_folders_without_settings_are_of_the_published_image_size(bennyguo):
     loaded = load_zero123(bennyguo)
     assert loaded.settings.image_size == 256
@@ -105,8 +113,11 @@ def test_folders_without_settings_are_of_the_published_image_size(bennyguo):
 def test_the_name_says_which_pose_token_unless_the_settings_do(bennyguo, model):
     stable = bennyguo.rename(bennyguo.with_name("stable-zero123-diffusers"))
     assert load_zero123(stable).settings.pose_token == "stable-zero123"
-    save_zero123(model, stable.with_name("stable-zero123-ours"))
-    assert load_zero123(stable.with_name("stable-zero123-ours")).settings.pose_token == "zero123"
+    ours = stable.with_name("stable-zero123-ours")
+    save_zero123(model, ours)
+    assert load_zero123(ours).settings.pose_token == "zero123"
+    (ours / "zero123.json").write_text(json.dumps({"image_size": model.settings.image_size}))
+    assert load_zero123(ours).settings.pose_token == "stable-zero123"
 
 
 def test_schedulers_of_other_classes_never_clip_latents(bennyguo):

@@ -226,12 +226,17 @@ def test_every_name_of_the_published_layout_is_known(part, config):
         ("stable_zero123.ckpt", "stable-zero123"),
         ("Stable-Zero123_c.ckpt", "stable-zero123"),
         ("105000.ckpt", "zero123"),
-        ("unstable.ckpt", "zero123"),
+        ("unstable_zero123.ckpt", "zero123"),
+        ("stable-zero123/model.ckpt", "stable-zero123"),
+        ("stable-zero123/zero123-xl.ckpt", "zero123"),
     ],
 )
 def test_the_file_s_name_says_which_pose_token_it_was_trained_with(tmp_path, config, state, name, token):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     file = write_ckpt(tmp_path / name, state)
     assert load_zero123(file, config=config).settings.pose_token == token
+    (tmp_path / "link.ckpt").symlink_to(file)
+    assert load_zero123(tmp_path / "link.ckpt", config=config).settings.pose_token == token
     assert load_zero123(file, config=config, pose_token="zero123").settings.pose_token == "zero123"
 
 
@@ -329,6 +334,10 @@ def test_tensors_of_a_shape_that_the_layout_cannot_have_are_refused_in_one_line(
 def test_something_else_in_a_tensor_s_place_is_named(tmp_path, config, state):
     for key in ("cc_projection.bias", "first_stage_model.quant_conv.bias"):
         refused(write_ckpt(tmp_path / "str.ckpt", state | {key: [0.0]}), key, "is a list, not a tensor", config=config)
+    average = "model_ema.diffusion_modelout2bias"
+    refused(write_ckpt(tmp_path / "ema.ckpt", state | {average: "0"}), f"{average} is a str", config=config)
+    complex_numbers = state | {"cc_projection.bias": torch.zeros(16, dtype=torch.complex64)}
+    refused(write_ckpt(tmp_path / "complex.ckpt", complex_numbers), "not a tensor of real numbers", config=config)
     whole = state | {"cc_projection.bias": torch.zeros(16, dtype=torch.int64)}
     refused(write_ckpt(tmp_path / "int.ckpt", whole), "cc_projection.bias is torch.int64", config=config)
 
@@ -353,6 +362,11 @@ def test_one_network_of_a_folder_is_not_taken_for_a_checkpoint(tmp_path):
         ("timesteps: 1000", "timesteps: 0", "not readable"),
         ("scale_factor: 0.18215", "scale_factor: large", "not readable"),
         ("scale_factor: 0.18215", "scale_factor: -1.0", "scaling_factor is -1.0"),
+        ("scale_factor: 0.18215", "scale_factor: .inf", "scaling_factor is inf"),
+        ("scale_factor: 0.18215", "conditioning_key: crossattn", "conditioning_key: crossattn; known is hybrid"),
+        ("num_res_blocks: 1", "num_res_blocks: [1, 1]", "not"),
+        ("image_size: 8", "image_size: [8, 16]", "image_size is [8, 16]"),
+        ("image_size: 8", "image_size: 0", "image_size is 0"),
     ],
 )
 def test_a_configuration_that_is_not_understood_is_refused_by_its_key(tmp_path, config, file, old, new, message):
@@ -363,6 +377,13 @@ def test_a_configuration_that_is_not_understood_is_refused_by_its_key(tmp_path, 
         load_zero123(file, config=str(tmp_path / "wrong.yaml"))
     assert "wrong.yaml" in str(caught.value) or str(file) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_scale_that_the_configuration_leaves_out_is_1_as_in_the_original(tmp_path, config, file):
+    text = re.sub(r" *scale_factor: 0.18215,?\n?", "", Path(config).read_text())
+    assert "scale_factor" not in text
+    (tmp_path / "unscaled.yaml").write_text(text)
+    assert load_zero123(file, config=str(tmp_path / "unscaled.yaml")).vae.config.scaling_factor == 1.0
 
 
 def test_a_configuration_for_a_folder_is_refused(tmp_path, config, model):

@@ -96,9 +96,16 @@ def test_base_is_freed_once_its_caller_lets_go(cascade):
     assert unet() is None
 
 
+def test_a_name_of_digits_is_a_name_and_a_list_is_not():
+    assert chosen({"weights": 105000}, {})[0].weights == "105000"
+    with pytest.raises(UserError, match=r"guidance.base.weights: \['a', 'b'\] is not a name"):
+        chosen({"weights": ["a", "b"]}, {})
+
+
 def test_models_of_two_picture_sizes_are_refused(cascade, tmp_path):
     model = tiny_model()
     model.settings.image_size = 32
+    model.unet.register_to_config(sample_size=8)
     save_zero123(model, tmp_path / "large")
     with pytest.raises(UserError, match=r"large makes 32 px views and the Refiner 16 px; a cascade needs one size"):
         pair(tmp_path / "large", cascade / "refiner").load_base()

@@ -51,6 +51,12 @@ def refused(path, *parts):
         assert part in message, message
 
 
+def stack_global(module, name):
+    """A call of `name`, dots and all, with the argument "true", in pickle's language."""
+    texts = (b"\x8c" + bytes([len(text)]) + text.encode() for text in (module, name))
+    return b"".join(texts) + b"\x93(\x8c\x04truetR"
+
+
 WEIGHTS = {"weight": torch.arange(6.0).reshape(2, 3)}
 
 
@@ -83,6 +89,29 @@ def test_a_checkpoint_that_runs_something_is_refused_by_name_and_nothing_runs(tm
     mark.unlink(missing_ok=True)
     refused(path, "tries to run", name)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (stack_global("pathlib", "os.system"), "pathlib.os.system"),
+        (stack_global("enum", "bltns.eval"), "enum.bltns.eval"),
+        (stack_global("collections", "_sys.exit"), "collections._sys.exit"),
+        (stack_global("omegaconf.omegaconf", "os.system"), "omegaconf.omegaconf.os.system"),
+        (stack_global("pytorch_lightning.trainer.trainer", "os.system"), "pytorch_lightning.trainer.trainer.os.system"),
+        (b"(ibooby_trap\nevil\n", "booby_trap.evil"),
+        (b"(cbooby_trap\nevil\no", "booby_trap.evil"),
+    ],
+)
+def test_calls_that_torch_does_not_write_are_refused_too(tmp_path, call, name):
+    """Of attributes of modules that a harmless one has imported; by the two oldest ways of pickle to call a class."""
+    path = written(tmp_path / "evil.ckpt", {"state_dict": WEIGHTS})
+
+    def put_in_front(records):
+        key = next(key for key in records if key.endswith("data.pkl"))
+        records[key] = b"\x80\x04" + call + b"0" + records[key][2:]
+
+    refused(repacked(path, put_in_front), "tries to run", name)
 
 
 def test_calls_of_bookkeeping_s_libraries_are_passed_over_and_not_run(tmp_path):
@@ -210,8 +239,13 @@ def test_missing_short_or_compressed_records_are_refused(tmp_path):
     refused(repacked(path(), lambda records: records.pop(key(records, "data/0"))), "storage 0 is missing")
     refused(repacked(path(), lambda records: records.update({key(records, "data/0"): b"abc"})), "3 bytes")
     refused(repacked(path(), lambda records: records.pop(key(records, "data.pkl"))), "no data.pkl")
-    refused(repacked(path(), lambda records: None, zipfile.ZIP_DEFLATED), "storage 0")
+    refused(repacked(path(), lambda records: None, zipfile.ZIP_DEFLATED), "data.pkl is compressed")
     refused(repacked(path(), lambda records: records.update({key(records, "byteorder"): b"big"})), "big-endian")
+
+
+def test_a_name_that_would_write_to_the_terminal_is_shown_harmless(tmp_path):
+    path = written(tmp_path / "loud.ckpt", {"state_dict": {"a\x1b[31m\nb": torch.ones(1)}})
+    refused(path, r"'a\x1b[31m\nb'")
 
 
 def test_a_tensor_beyond_its_storage_is_refused(tmp_path):
@@ -226,7 +260,17 @@ def test_a_tensor_beyond_its_storage_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"offset": 10**9}, {"start": -1}, {"shape": (10**6,)}, {"stride": (-1,)}, {"dtype": "float"}, {"file": None}],
+    [
+        {"offset": 10**9},
+        {"start": -1},
+        {"shape": (10**6,)},
+        {"shape": (10**15,), "stride": (0,)},
+        {"shape": None},
+        {"stride": 5},
+        {"stride": (-1,)},
+        {"dtype": "float"},
+        {"file": None},
+    ],
 )
 def test_a_tensor_that_the_pickle_changes_after_it_was_checked_is_refused(tmp_path, changed):
     class Changed:

@@ -108,6 +108,29 @@ def test_a_missing_config_is_named(base):
 def test_a_truncated_file_is_named(base):
     content = (base / UNET).read_bytes()
     (base / UNET).write_bytes(content[: len(content) // 2])
+    half = len(content) // 2
+    first = min((end, name) for end, name in ends_of_tensors(content) if end > half)[1]
+    refused(base, UNET, "truncated", f"{first} is the first tensor that is not whole")
+    (base / UNET).write_bytes(content[:100])
+    refused(base, UNET, "truncated")
+
+
+def ends_of_tensors(content):
+    """(where it ends in the file, name) of each tensor."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    return [(start + entry["data_offsets"][1], name) for name, entry in header.items() if name != "__metadata__"]
+
+
+def test_a_truncated_file_whose_header_s_length_looks_like_another_format_is_called_truncated(base):
+    tensors = load_file(base / UNET)
+    for padding in range(256):
+        save_file(tensors, base / UNET, {"padding": " " * padding})
+        content = (base / UNET).read_bytes()
+        if content[0] == 0x80:
+            break
+    assert content[0] == 0x80
+    (base / UNET).write_bytes(content[:-4])
     refused(base, UNET, "truncated")
 
 
@@ -133,7 +156,7 @@ def test_a_tensor_of_other_type_is_named(base):
 
 def test_a_tensor_too_many_is_named(base):
     edit(base / UNET, lambda tensors: tensors.update({"lora.up": torch.zeros(1)}))
-    refused(base, UNET, "lora.up is not part of this network")
+    refused(base, UNET, "lora.up is not part of the network by", "config.json")
 
 
 def test_broken_json_is_named(base):
@@ -166,6 +189,25 @@ def test_settings_of_unknown_name_or_type_are_named(base):
 def test_a_configuration_that_builds_no_network_is_refused_by_its_file(base, file, change):
     edit_json(base / file, **change)
     refused(base, file)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("zero123.json", {"image_size": 32}, "not of 32 px"),
+        ("unet/config.json", {"sample_size": None}, "a side of None"),
+        ("unet/config.json", {"sample_size": 16}, "a side of 16"),
+        ("scheduler/scheduler_config.json", {"prediction_type": "foo"}, 'prediction_type "foo"'),
+        (
+            "scheduler/scheduler_config.json",
+            {"trained_betas": [0.1] * 3, "rescale_betas_zero_snr": False},
+            "3 betas for 1000 timesteps",
+        ),
+    ],
+)
+def test_what_would_only_fail_when_sampling_is_refused_when_loading(base, file, change, message):
+    edit_json(base / file, **change)
+    refused(base, message)
 
 
 def test_an_unknown_autoencoder_is_named_and_not_imported(base):

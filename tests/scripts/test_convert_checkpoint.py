@@ -1,5 +1,8 @@
 import json
+import resource
 import shlex
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -193,14 +196,50 @@ def test_a_pose_token_that_the_new_file_s_name_does_not_say_is_told(file, config
         assert ("its pose token is stable-zero123" in capsys.readouterr().out) == told
 
 
-def test_a_write_that_fails_leaves_nothing_and_is_told_in_one_line(file, config, tmp_path, capsys, monkeypatch):
-    def full_disk(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(convert_checkpoint, "save_zero123", full_disk)
-    assert run(file, tmp_path / "folder", "--config", config) == 2
-    assert "no space left on the disk" in capsys.readouterr().err
+@pytest.mark.parametrize("name", ["folder", "back.ckpt", "back.safetensors"])
+def test_a_disk_without_room_is_told_in_one_line_by_the_name_that_was_given(file, config, folder, tmp_path, name):
+    """Room is taken away by the system's limit on the size of files."""
+    given = (
+        [file, tmp_path / name, "--config", config] if name == "folder" else [folder, tmp_path / name, *to_ldm(file)]
+    )
+    command = [sys.executable, convert_checkpoint.__file__, *map(str, given)]
+    limit = 100_000
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path / name}: ") and done.stderr.count("\n") == 1, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def to_ldm(template):
+    return ["--to", "ldm", "--template", template]
+
+
+def test_an_interrupted_conversion_leaves_nothing_and_says_so(file, config, tmp_path, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cascade_zero123.zero123.diffusers_folder.save_file", interrupted)
+    assert run(file, tmp_path / "folder", "--config", config) == 130
+    assert capsys.readouterr().err == f"stopped; {tmp_path / 'folder'} was not written\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_everybody_may_read_what_was_written(folder, file, tmp_path):
+    for name in ("back.ckpt", "back.safetensors"):
+        assert run(folder, tmp_path / name, *to_ldm(file)) == 0
+    (tmp_path / "plain").touch()
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1
+
+
+def test_what_of_the_template_cannot_be_kept_is_named(folder, state, tmp_path, capsys):
+    template = write_ckpt(tmp_path / "template.ckpt", state | {"betas": torch.zeros(3, dtype=torch.complex64)})
+    assert run(folder, tmp_path / "back.ckpt", *to_ldm(template)) == 0
+    assert "without what is no tensor of real numbers in the template: betas" in capsys.readouterr().out
 
 
 def test_conversion_is_offered_for_large_files_only(file, config, caplog, monkeypatch):

@@ -24,7 +24,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         error.filename = str(path)
         raise
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a read-only disk says so once, above, by the name that was asked for
+            partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -32,6 +32,7 @@ from .whole_folder import whole_folder
 SETTINGS = "zero123.json"
 POSITIVE = ("image_size", "fovy_deg", "camera_distance", "object_ratio", "prompt_steps")
 SCHEDULER = "scheduler/scheduler_config.json"
+PREDICTED = ("epsilon", "v_prediction", "sample")
 PARTS = ("unet", "vae", "image_encoder", "cc_projection")
 SHARED_PARTS = ("vae", "image_encoder")
 CONVOLUTIONAL = ("unet", "vae")  # which compute faster in channels-last layout
@@ -42,6 +43,7 @@ OTHER_PROJECTION = "clip_camera_projection"
 SAFETENSORS = ("diffusion_pytorch_model.safetensors", "model.safetensors")
 STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "PatchAutoencoder": PatchAutoencoder}
+AVERAGE = re.compile(r"(?<!non)[._]ema[._]")
 # The autoencoder's attention as diffusers spelled it until 0.17, when the hub's folders were made.
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
@@ -136,7 +138,7 @@ def chosen_weights(part: str, names: list[str]) -> str | None:
     """Of a part's files the plain one, or a U-Net's moving average (`fp16_ema`) if it has one: that is the model."""
     known = [name for name in names if name.split(".")[0] in STEMS and name.endswith((".safetensors", ".bin"))]
     known.sort(key=lambda name: (name.endswith(".bin"), len(name), name))
-    averages = [name for name in known if part == "unet" and "ema" in re.split("[._]", name)]
+    averages = [name for name in known if part == "unet" and AVERAGE.search(name)]
     return next(iter(averages + known), None)
 
 
@@ -156,7 +158,7 @@ def read_json(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{file}: missing") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file}: not readable as JSON ({one_line(error)})") from error
     if not isinstance(content, dict):
         raise UserError(f"{file}: expected a JSON object")
@@ -183,9 +185,14 @@ def _scheduler_config(folder: Path) -> dict[str, Any]:
     stated = {key: value for key, value in read_json(file).items() if not key.startswith("_")}
     config = {"clip_sample": False, **stated}
     try:
-        DDIMScheduler.from_config(config)
+        scheduler = DDIMScheduler.from_config(config)
     except Exception as error:  # the library's own, of many kinds
         raise UserError(f"{file}: {one_line(error)}") from error
+    steps, predicted = len(scheduler.alphas_cumprod), scheduler.config.prediction_type
+    if steps != scheduler.config.num_train_timesteps:
+        raise UserError(f"{file}: {steps} betas for {scheduler.config.num_train_timesteps} timesteps")
+    if predicted not in PREDICTED:
+        raise UserError(f'{file}: prediction_type "{predicted}"; known are {", ".join(PREDICTED)}')
     return config
 
 

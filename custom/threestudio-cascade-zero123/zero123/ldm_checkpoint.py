@@ -22,7 +22,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from ..errors import UserError, one_line
 from .architecture import Architecture
 from .diffusers_folder import CONVOLUTIONAL, projection
-from .filling import POSITION_IDS, filled
+from .filling import POSITION_IDS, filled, kind_of
 from .ldm_config import clip_config, ldm_architecture
 from .ldm_keys import (
     CLIP,
@@ -77,6 +77,8 @@ def with_average(path: Path, tensors: dict[str, Any]) -> dict[str, Any]:
         average = ema_name(name)
         if average not in tensors:
             raise UserError(f"{path}: {average} is missing; the moving average is incomplete")
+        if not isinstance(tensors[average], StoredTensor):
+            raise UserError(f"{path}: {average} is {kind_of(tensors[average])}")
         replaced[UNET + name] = tensors[average]
         averages.discard(average)
     if averages:
@@ -91,7 +93,7 @@ def module_keys(path: Path, tensors: dict[str, Any], architecture: Architecture)
     for prefix, named in sections.items():
         for name, tensor in named.items():
             if not isinstance(tensor, StoredTensor):
-                raise UserError(f"{path}: {prefix}{name} is a {type(tensor).__name__}, not a tensor")
+                raise UserError(f"{path}: {prefix}{name} is {kind_of(tensor)}")
     unet = {"layers_per_block": 2, **architecture.unet}
     vae = {"down_block_types": (), "up_block_types": (), **architecture.vae}
     return {
@@ -107,14 +109,16 @@ def _by_our_keys(path: Path, prefix: str, keys: Callable[[], dict[str, StoredTen
         return keys()
     except KeyError as error:
         raise UserError(f"{path}: {prefix}{error.args[0]} is missing; not this layout, or incomplete") from error
-    except (AttributeError, ValueError, IndexError) as error:
+    except (AttributeError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"{path}: {prefix}* is not this layout, or misshapen: {one_line(error)}") from error
 
 
-def save_ldm(model: Zero123, template: Path, path: Path) -> None:
+def save_ldm(model: Zero123, template: Path, path: Path) -> list[str]:
     """`model` in the layout of `template`, whose other tensors (schedule, CLIP's text side) are kept as they are.
 
     The average, where the template has one, becomes the model too: whoever reads it gets this model either way.
+    Returns the names of what the template has in its tensors' place and cannot be kept: numbers of kinds that are not
+    read, and what is no tensor.
     """
     tensors = open_tensors(template)
     _check_sections(template, tensors)
@@ -131,6 +135,7 @@ def save_ldm(model: Zero123, template: Path, path: Path) -> None:
         save_file({key: value.clone() if key.startswith(EMA) else value for key, value in result.items()}, path)
     else:
         torch.save({"state_dict": result}, path)
+    return sorted(tensors.keys() - written.keys())
 
 
 def _write_part(

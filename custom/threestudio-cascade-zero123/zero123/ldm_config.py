@@ -19,6 +19,7 @@ from .stored_tensor import StoredTensor
 UNET_DEFAULTS = {"transformer_depth": 1, "channel_mult": [1, 2, 4, 8], "context_dim": None, "conv_resample": True}
 # Parameters of the original classes whose other values change the network in ways that diffusers' classes do not have.
 ONLY_KNOWN = {
+    "params": {"conditioning_key": "hybrid", "given_betas": None, "rescale_betas_zero_snr": False},
     "unet_config": {
         "use_spatial_transformer": True,
         "use_scale_shift_norm": False,
@@ -57,6 +58,7 @@ def _from_params(params: dict[str, Any], config: str) -> Architecture:
     unet, vae = params["unet_config"]["params"], params["first_stage_config"]["params"]
     for key, value in UNET_DEFAULTS.items():
         unet.setdefault(key, value)
+    _refuse_unknown_kinds(config, "params", params)
     _refuse_unknown_kinds(config, "unet_config", unet)
     _refuse_unknown_kinds(config, "first_stage_config", vae["ddconfig"])
     if vae["ddconfig"].get("attn_resolutions") or vae.get("embed_dim") != vae["ddconfig"]["z_channels"]:
@@ -65,17 +67,25 @@ def _from_params(params: dict[str, Any], config: str) -> Architecture:
     # An empty checkpoint: everything is taken from the YAML.
     unet_config = helpers().create_unet_diffusers_config_from_ldm(original, {})
     vae_config = helpers().create_vae_diffusers_config_from_ldm(original, {})
-    latent_size = params["image_size"]
-    latent_size = latent_size if isinstance(latent_size, int) else latent_size[0]
+    latent_size = _side(params["image_size"], config)
     image_size = latent_size * 2 ** (len(vae["ddconfig"]["ch_mult"]) - 1)
     unet_config |= {"sample_size": latent_size, "attention_head_dim": _heads(unet)}
-    vae_config |= {"sample_size": image_size, "scaling_factor": float(vae_config["scaling_factor"])}
+    vae_config |= {"sample_size": image_size, "scaling_factor": float(params.get("scale_factor", 1.0))}
     return Architecture(
         unet=unet_config,
         vae=vae_config,
         scheduler=_scheduler(params, config),
         settings={"image_size": image_size},
     )
+
+
+def _side(size: Any, config: str) -> int:
+    """Of the latents: a number, or the same one twice."""
+    sides = set(size) if isinstance(size, list) else {size}
+    side = sides.pop()
+    if sides or not isinstance(side, int) or side <= 0:
+        raise UserError(f"{config}: image_size is {size}; expected the side of square latents, as 32")
+    return side
 
 
 def _heads(unet: dict[str, Any]) -> int | list[int]:

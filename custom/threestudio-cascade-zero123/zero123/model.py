@@ -90,6 +90,12 @@ class Zero123(nn.Module):
         side = self.unet.config.sample_size
         return self.unet.config.out_channels, side, side
 
+    @property
+    def pixels_a_latent(self) -> int:
+        """Along a side."""
+        patch = getattr(self.vae.config, "patch_size", None)
+        return patch if patch else 2 ** (len(self.vae.config.block_out_channels) - 1)
+
     def image_embedding(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view token dim"]:
         """CLIP's projected embedding, not normalised; with `settings.patch_tokens` those of the patches follow."""
         if self.settings.patch_tokens:

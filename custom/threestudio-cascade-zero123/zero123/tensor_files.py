@@ -44,11 +44,14 @@ def open_tensors(path: Path) -> dict[str, Any]:
             head = file.read(64)
         if not head:
             raise UserError(f"{path}: empty")
-        if head.startswith(b"PK\x03\x04"):
-            return zip_tensors(MappedFile(path))
-        return _safetensors(path, head)
+        zipped = head.startswith(b"PK\x03\x04")
+        tensors = zip_tensors(MappedFile(path)) if zipped else _safetensors(path, head)
     except OSError as error:
         raise UserError(f"{path}: {one_line(error)}") from error
+    for name in tensors:
+        if not name.isprintable():
+            raise UserError(f"{path}: a tensor is called {ascii(name)}; the file is damaged")
+    return tensors
 
 
 def _safetensors(path: Path, head: bytes) -> dict[str, StoredTensor]:
@@ -57,14 +60,33 @@ def _safetensors(path: Path, head: bytes) -> dict[str, StoredTensor]:
         with safe_open(path, framework="pt"):
             pass
     except SafetensorError as error:
-        what = next((what for start, what in LOOKALIKES.items() if head.startswith(start)), None)
-        what = what or f"truncated, or neither a safetensors nor a PyTorch file ({one_line(error)}); fetch it again"
-        raise UserError(f"{path}: {what}") from error
+        raise UserError(f"{path}: {_fault(path, head, one_line(error))}") from error
     file = MappedFile(path)
     length = int.from_bytes(file.bytes[:8], "little")
     header = json.loads(file.bytes[8 : 8 + length])
     header.pop("__metadata__", None)
     return {name: _stored(file, 8 + length, name, entry) for name, entry in header.items()}
+
+
+def _fault(path: Path, head: bytes, said: str) -> str:
+    """What is wrong with a file that is no whole safetensors; of a truncated one the first tensor that is not there."""
+    if head[8:9] != b"{":
+        known = next((what for start, what in LOOKALIKES.items() if head.startswith(start)), None)
+        return known or f"neither a safetensors nor a PyTorch file ({said}); fetch it again"
+    size, length = path.stat().st_size, int.from_bytes(head[:8], "little")
+    unknown = f"truncated or damaged ({said}); fetch it again"
+    if 8 + length > size:
+        return unknown
+    try:
+        with open(path, "rb") as file:
+            header = json.loads(file.read(8 + length)[8:])
+        header.pop("__metadata__", None)
+        ends = {name: 8 + length + entry["data_offsets"][1] for name, entry in header.items()}
+        missing = min((end, name) for name, end in ends.items() if end > size)[1]
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError):
+        return unknown
+    found = f"{size / 1e6:.1f} MB of {max(ends.values()) / 1e6:.1f} MB"
+    return f"truncated ({found} by its index; {missing} is the first tensor that is not whole); fetch it again"
 
 
 def _stored(file: MappedFile, data: int, name: str, entry: dict[str, Any]) -> StoredTensor:

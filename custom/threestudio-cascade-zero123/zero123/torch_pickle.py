@@ -69,6 +69,7 @@ class _InertObject(metaclass=_Inert):
     """Takes whatever pickle does to it, and keeps nothing."""
 
     refusal = None
+    __getinitargs__ = ()  # pickle's oldest ways to call a class would make the object past `_Inert.__call__` without it
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "_InertObject":
         return object.__new__(cls)
@@ -94,6 +95,10 @@ def zip_tensors(file: MappedFile) -> dict[str, Any]:
             records = {info.filename.partition("/")[2]: info for info in archive.infolist()}
             if "data.pkl" not in records:
                 raise UserError(f"{file.path}: a zip file, but no PyTorch checkpoint (no data.pkl in it)")
+            if records["data.pkl"].compress_type != zipfile.ZIP_STORED:
+                raise UserError(
+                    f"{file.path}: its data.pkl is compressed, as PyTorch writes none; load and save it anew"
+                )
             if "byteorder" in records and archive.read(records["byteorder"]) != b"little":
                 raise UserError(f"{file.path}: written on a big-endian machine; save it on a little-endian one")
             content = _Unpickler(file, records, archive.read(records["data.pkl"])).load()
@@ -122,12 +127,15 @@ def _state_dict(file: MappedFile, content: Any) -> dict[str, Any]:
 
 def _lies_in(file: MappedFile, tensor: StoredTensor) -> bool:
     """A pickle may write into the objects that it is given, whatever they were checked for before."""
-    numbers = (tensor.offset, tensor.start, *tensor.shape, *tensor.stride)
     if tensor.file is not file or not isinstance(tensor.dtype, torch.dtype):
         return False
+    if not (isinstance(tensor.shape, tuple) and isinstance(tensor.stride, tuple)):
+        return False
+    numbers = (tensor.offset, tensor.start, *tensor.shape, *tensor.stride)
     if any(not isinstance(number, int) or number < 0 for number in numbers) or len(tensor.shape) != len(tensor.stride):
         return False
-    return tensor.offset + tensor.extent * tensor.dtype.itemsize <= len(file.bytes)
+    # Also where rows are repeated: weights are no larger than their file.
+    return max(tensor.offset + tensor.extent * tensor.dtype.itemsize, tensor.nbytes) <= len(file.bytes)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -150,6 +158,8 @@ class _Unpickler(pickle.Unpickler):
             f"{self.file.path}: tries to run {full} when loaded; refused, and nothing was run. Do not use this file"
         )
         if root in sys.stdlib_module_names and module not in DATA_MODULES and full not in DATA_NAMES:
+            raise refusal
+        if "." in name:  # walks from a harmless module to whatever that has imported
             raise refusal
         return _Inert(name, (_InertObject,), {"refusal": None if _is_bookkeeping(root, name) else refusal})
 

@@ -8,6 +8,7 @@ Nothing in a file is executed (torch_pickle.py). Every tensor is checked, and an
 key. No more memory is taken than the weights need in the precision that they are wanted in (stored_tensor.py).
 """
 
+import math
 import re
 import shlex
 from pathlib import Path
@@ -17,7 +18,7 @@ import torch
 import threestudio
 
 from ..errors import UserError
-from .diffusers_folder import SETTINGS, folder_files, load_folder, save_zero123
+from .diffusers_folder import SETTINGS, folder_files, load_folder, read_json, save_zero123
 from .hub import FILE_SUFFIXES, hub_folder, is_hub_id
 from .ldm_checkpoint import load_ldm
 from .model import Zero123
@@ -26,7 +27,8 @@ from .stored_tensor import Wanted
 
 __all__ = ["announce", "load_zero123", "model_folder", "save_zero123", "weights_files"]
 
-STABLE_ZERO123 = re.compile(r"stable[-_ ]?zero[-_ ]?123", re.IGNORECASE)
+STABLE_ZERO123 = re.compile(r"(?<![a-z])stable[-_ ]?zero[-_ ]?123", re.IGNORECASE)
+ZERO123 = re.compile(r"zero[-_ ]?123", re.IGNORECASE)
 WORTH_CONVERTING = 1 << 30  # bytes of a single file
 
 
@@ -89,7 +91,9 @@ def model_folder(path: str | Path) -> Path:
     if folder.suffix in FILE_SUFFIXES and not folder.exists():
         raise UserError(f"{folder}: no such file of Zero-1-to-3 weights; scripts/download_weights.py fetches them")
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder of Zero-1-to-3 weights")
+        raise UserError(
+            f"{folder}: no such folder of Zero-1-to-3 weights; scripts/download_weights.py fetches published ones"
+        )
     if not (folder / "unet").is_dir():
         inside = [folder / name for name in ("base", "refiner") if (folder / name / "unet").is_dir()]
         inside += [file for file in sorted(folder.iterdir()) if file.suffix in FILE_SUFFIXES]
@@ -100,7 +104,7 @@ def model_folder(path: str | Path) -> Path:
 
 def _pose_token(place: Path, stated: str) -> str:
     """As our layout's settings state it; the published files say it by their name, the hub's cache by the folder's."""
-    if (place / SETTINGS).exists():
+    if (place / SETTINGS).exists() and "pose_token" in read_json(place / SETTINGS):
         if stated not in POSE_TOKENS:
             raise UserError(f'{place / SETTINGS}: pose_token "{stated}"; known are {", ".join(POSE_TOKENS)}')
         return stated
@@ -108,9 +112,12 @@ def _pose_token(place: Path, stated: str) -> str:
 
 
 def pose_token_by_name(place: Path, otherwise: str = POSE_TOKENS[0]) -> str:
-    """What the name of published weights says; most say nothing."""
-    names = [place.name, *(part for part in place.parts if part.startswith("models--"))]
-    return "stable-zero123" if any(STABLE_ZERO123.search(name) for name in names) else otherwise
+    """What the name of published weights says, or else their folder's, as they are named and as they really are."""
+    paths = (place.absolute(), place.resolve())
+    names = [name for path in paths for name in (path.name, path.parent.name)]
+    names += [part for part in place.parts if part.startswith("models--")]  # the hub's cache
+    name = next((name for name in names if ZERO123.search(name)), "")
+    return "stable-zero123" if STABLE_ZERO123.search(name) else otherwise
 
 
 def _check_that_parts_fit(place: Path, model: Zero123) -> None:
@@ -118,7 +125,7 @@ def _check_that_parts_fit(place: Path, model: Zero123) -> None:
     unet, projection = model.unet.config, model.cc_projection
     embedding = model.image_encoder.config.projection_dim + 4
     factor = model.vae.config.scaling_factor
-    if not isinstance(factor, (int, float)) or not factor > 0:
+    if not isinstance(factor, (int, float)) or not 0 < factor < math.inf:
         raise UserError(f"{place}: the autoencoder's scaling_factor is {factor}, expected a number above 0")
     for what, found, expected in (
         ("cc_projection takes", projection.in_features, embedding),
@@ -128,13 +135,21 @@ def _check_that_parts_fit(place: Path, model: Zero123) -> None:
     ):
         if found != expected:
             raise UserError(f"{place}: {what} {found} channels, expected {expected}; its parts are of different models")
+    side, shrinks = unet.sample_size, model.pixels_a_latent
+    if not isinstance(side, int) or side * shrinks != model.settings.image_size:
+        raise UserError(
+            f"{place}: the U-Net's latents have a side of {side} and are of pictures {shrinks} times as large, not of "
+            f"{model.settings.image_size} px; its parts are of different models"
+        )
 
 
 def _offer_conversion(file: Path, model: Zero123, config: str | None) -> None:
     kept = sum(tensor.nbytes for tensor in model.state_dict().values())
     dtype = str(model.unet.dtype).removeprefix("torch.")
-    gain = "" if dtype == "float32" else ", and load it several times as fast"
+    gain = "" if dtype == "float32" else ", and load it faster"
     folder = file.with_suffix("") if file.suffix in FILE_SUFFIXES else file.with_name(file.name + "-folder")
+    if folder.exists():
+        return
     options = [] if dtype == "float32" else ["--dtype", dtype]
     options += ["--config", config] if config else []
     token = model.settings.pose_token
