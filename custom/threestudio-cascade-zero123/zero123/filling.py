@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ..errors import UserError, one_line
 from .stored_tensor import StoredTensor, Wanted
@@ -49,10 +50,22 @@ def filled(
 
 def _empty(build: Callable[[], nn.Module], built_from: str) -> nn.Module:
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _WithoutStartingValues():
             return build()
     except Exception as error:  # the libraries check configurations in many ways
         raise UserError(f"{built_from}: {one_line(error)}") from error
+
+
+class _WithoutStartingValues(TorchFunctionMode):
+    """Layers draw none: on the meta device there is nothing to fill, but trying takes most of the time of building."""
+
+    DRAWS = (Tensor.uniform_, Tensor.normal_, nn.init.uniform_, nn.init.normal_, nn.init.kaiming_uniform_)
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function in self.DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)
 
 
 def _check_kind(file: Path, key: str, found: Any, expected: Tensor, built_from: str) -> None:
