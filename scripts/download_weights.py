@@ -75,9 +75,8 @@ def fetch(published: Published, place: Path) -> None:
 
     try:
         if published.file:
-            HfApi().model_info(
-                published.repository
-            )  # without a connection it says so at once, the download after retries
+            # Says at once that there is no connection; the download would try again and again first.
+            HfApi().model_info(published.repository)
             hf_hub_download(published.repository, published.file, local_dir=place.parent)
         else:
             files, _ = needed_files(published.repository)

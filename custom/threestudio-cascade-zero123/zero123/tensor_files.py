@@ -29,6 +29,7 @@ DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
+LONGEST_HEADER = 100_000_000  # bytes: safetensors' own limit
 # What stands in a weights file's place, by its first bytes.
 LOOKALIKES = {
     b"version https://git-lfs": "a git-lfs pointer; fetch the file itself (git lfs pull)",
@@ -75,7 +76,7 @@ def _fault(path: Path, head: bytes, said: str) -> str:
         return known or f"neither a safetensors nor a PyTorch file ({said}); fetch it again"
     size, length = path.stat().st_size, int.from_bytes(head[:8], "little")
     unknown = f"truncated or damaged ({said}); fetch it again"
-    if 8 + length > size:
+    if 8 + length > size or length > LONGEST_HEADER:
         return unknown
     try:
         with open(path, "rb") as file:

@@ -69,7 +69,7 @@ class _InertObject(metaclass=_Inert):
     """Takes whatever pickle does to it, and keeps nothing."""
 
     refusal = None
-    __getinitargs__ = ()  # pickle's oldest ways to call a class would make the object past `_Inert.__call__` without it
+    __getinitargs__ = ()  # without it, pickle's two oldest ways to call a class would go round `_Inert.__call__`
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "_InertObject":
         return object.__new__(cls)

@@ -112,9 +112,9 @@ def _pose_token(place: Path, stated: str) -> str:
 
 
 def pose_token_by_name(place: Path, otherwise: str = POSE_TOKENS[0]) -> str:
-    """What the name of published weights says, or else their folder's, as they are named and as they really are."""
+    """What the name of published weights says, or else their folder's; of links also what they lead to."""
     paths = (place.absolute(), place.resolve())
-    names = [name for path in paths for name in (path.name, path.parent.name)]
+    names = [path.name for path in paths] + [path.parent.name for path in paths]
     names += [part for part in place.parts if part.startswith("models--")]  # the hub's cache
     name = next((name for name in names if ZERO123.search(name)), "")
     return "stable-zero123" if STABLE_ZERO123.search(name) else otherwise
