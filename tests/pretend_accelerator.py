@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 from torch.utils import _pytree as pytree
 from torch.utils import backend_registration
 
@@ -127,16 +127,16 @@ def made_on_the_host(make: Any) -> Any:
     return made
 
 
-def install() -> torch.library.Library:
+def install() -> library.Library:
     """Make the device known to torch, for the rest of this process; what is returned has to be kept."""
     backend_registration._setup_privateuseone_for_python_backend(NAME, backend_module=Backend())
-    library = torch.library.Library("_", "IMPL")
-    library.fallback(computed, "PrivateUse1")
+    operations = library.Library("_", "IMPL")
+    operations.fallback(computed, "PrivateUse1")
     for name in MADE_ON_THE_HOST:
         setattr(torch, name, made_on_the_host(getattr(torch, name)))
     make_like = Tensor.new_tensor
     Tensor.new_tensor = lambda like, data, **how: make_like(host_of(like), data, **how).to(like.device)
-    return library
+    return operations
 
 
 def use_in_threestudio() -> None:
@@ -165,12 +165,12 @@ def accelerator() -> Any:
 def main(arguments: list[str]) -> int:
     sys.path.insert(0, str(ROOT))
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    library = install()
+    operations = install()
     import launch
 
     use_in_threestudio()
     code = launch.main(arguments)
-    del library
+    del operations
     assert code or OnDevice.made > 1000, "the run was not on the device"
     return code
 
