@@ -24,7 +24,6 @@ DEVICE = torch.device("privateuseone", 0)
 HAS_PYTHON_BACKENDS = hasattr(backend_registration, "_setup_privateuseone_for_python_backend")
 # CUDA takes indices that lie on the CPU, and numbers.
 INDEXING = ("aten::index.Tensor", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_")
-
 # Made without an operation that is seen, or as an empty tensor that grows.
 MADE_ON_THE_HOST = ("tensor", "arange", "eye", "linspace", "randperm")
 
