@@ -2,14 +2,16 @@
 
     python scripts/render_views.py MESH_DIR OUT_DIR [--shards 1000] [--engine ray --address auto]
     python scripts/render_views.py --generate 6000 --split train --packed OUT_DIR --layout cascade
+    python scripts/render_views.py MESH_DIR --packed OUT_DIR --layout cascade [--variants 8]
 
 The first turns a folder of GLB, glTF and OBJ files (y up; scaled to a centred box with largest side 1) into
 OUT_DIR/<id>/000.png, RGBA with straight alpha, and 000.npy, the 3x4 world-to-camera matrix (world z up, OpenGL camera
 axes), as in Zero-1-to-3's renderings, whose 12 views, field of view and distances are the defaults; what cannot be read
 is left out and listed in OUT_DIR/unreadable.txt. --shards packs the objects as WebDataset shards too, in
-OUT_DIR/shards. The second renders generated objects, without files in between, into arrays to be memory-mapped:
-images.npy uint8 [object view h w 4], cameras.npy float32 [object view 3 4], angles.npy float32 [object view 3]
-(elevation and azimuth in degrees, distance) and, when all is there, meta.json. Both go on where they were stopped.
+OUT_DIR/shards. The others render generated objects, or such a folder (each mesh as it is, or in some variants:
+mirrored, stretched, recoloured, in other light), into arrays to be memory-mapped: images.npy uint8 [object view h w 4],
+cameras.npy float32 [object view 3 4], angles.npy float32 [object view 3] (elevation and azimuth in degrees, distance)
+and, when all is there, meta.json. All go on where they were stopped.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import sys
 from pathlib import Path
 
 from cascade_zero123.cascade.prompt_views import NEARBY_DEG
-from rendering.views import DEFAULTS
+from rendering.views import DEFAULTS, SOURCE_ELEVATION_DEG
 
 from threestudio.errors import UserError
 from threestudio.utils.console import one_line
@@ -26,10 +28,10 @@ from threestudio.utils.console import one_line
 def main(arguments: list[str] | None = None) -> int:
     try:
         options = parsed(arguments)
-        if options.generate:
-            from rendering.packed import render_generated
+        if options.packed:
+            from rendering.packed import render_packed
 
-            return render_generated(options)
+            return render_packed(options)
         from rendering.folder import render_folder
 
         return render_folder(options)
@@ -65,6 +67,13 @@ def parser() -> argparse.ArgumentParser:
         metavar=("LOW", "HIGH"),
         help=f"degrees; None: all around, as points in a cube {by_layout('elevation_range')}",
     )
+    parser.add_argument(
+        "--source-elevation-range",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help=f"degrees, of view 0 of the layout cascade [{SOURCE_ELEVATION_DEG}]",
+    )
     parser.add_argument("--shading", choices=("albedo", "diffuse"), default="diffuse")
     parser.add_argument("--supersample", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0, help="of the camera poses")
@@ -75,7 +84,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--generate", type=int, metavar="N", help="render N generated objects")
     parser.add_argument("--split", choices=("train", "val", "test"), default="train", help="of the generated objects")
     parser.add_argument("--detail", type=float, default=1.5, help="fineness of the generated meshes")
-    parser.add_argument("--packed", type=Path, metavar="OUT_DIR", help="where the arrays of --generate go")
+    parser.add_argument("--packed", type=Path, metavar="OUT_DIR", help="where arrays go, in place of OUT_DIR's files")
+    parser.add_argument("--variants", type=int, metavar="N", help="of each mesh; none: each as it is")
     return parser
 
 
@@ -99,13 +109,15 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
 def check(options: argparse.Namespace) -> None:
     if options.generate and options.packed is None:
         raise UserError("--generate needs --packed OUT_DIR")
-    if not options.generate and (options.in_dir is None or options.out_dir is None):
-        raise UserError("give MESH_DIR and OUT_DIR, or --generate N --packed OUT_DIR")
-    if options.generate and (options.engine == "ray" or options.shards):
-        raise UserError("--generate writes arrays, on this machine only; leave out --engine ray and --shards")
+    if not options.generate and (options.in_dir is None or (options.out_dir is None) == (options.packed is None)):
+        raise UserError("give MESH_DIR and OUT_DIR, MESH_DIR and --packed OUT_DIR, or --generate N --packed OUT_DIR")
+    if options.packed and (options.engine == "ray" or options.shards):
+        raise UserError("--packed writes arrays, on this machine only; leave out --engine ray and --shards")
+    if options.variants and (options.generate or not options.packed):
+        raise UserError("--variants is for MESH_DIR --packed OUT_DIR")
     if options.layout == "cascade" and options.views < 1 + len(NEARBY_DEG):
         raise UserError(f"--layout cascade needs --views of at least {1 + len(NEARBY_DEG)}, not {options.views}")
-    for key in ("views", "size", "supersample", "workers", "shards", "generate"):
+    for key in ("views", "size", "supersample", "workers", "shards", "generate", "variants"):
         value = getattr(options, key)
         if value is not None and value < 1:
             raise UserError(f"--{key} {value}; expected at least 1")

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from threestudio.cameras import orbit
-from threestudio.models.mesh_renderer import render_mesh
+from threestudio.models.mesh_renderer import Light, render_mesh
 
 FRONT_HALF_WIDTH_DEG = 50.0
 SOURCE_ELEVATION_DEG = (-5.0, 25.0)
@@ -41,7 +41,8 @@ def view_angles(options: argparse.Namespace, rng: np.random.Generator) -> Float[
     if options.layout == "cascade":
         # People photograph fronts, so half of the sources are near one; the others keep the model from relying on it.
         half_width = FRONT_HALF_WIDTH_DEG if rng.uniform() < 0.5 else 180.0
-        source = np.array([rng.uniform(*SOURCE_ELEVATION_DEG), rng.uniform(-half_width, half_width), angles[0, 2]])
+        elevation_range = options.source_elevation_range or SOURCE_ELEVATION_DEG
+        source = np.array([rng.uniform(*elevation_range), rng.uniform(-half_width, half_width), angles[0, 2]])
         angles[0] = source
         for row, (azimuth, elevation) in enumerate(NEARBY_DEG, start=1):
             angles[row] = source + (elevation, azimuth, 0.0)
@@ -57,13 +58,16 @@ def directions_in_a_cube(count: int, rng: np.random.Generator) -> Float[ndarray,
 
 
 def render(
-    mesh: trimesh.Trimesh | trimesh.Scene, options: argparse.Namespace, rng: np.random.Generator
+    mesh: trimesh.Trimesh | trimesh.Scene,
+    options: argparse.Namespace,
+    rng: np.random.Generator,
+    light: Light | None = None,
 ) -> tuple[UInt8[ndarray, "view h w 4"], Float[ndarray, "view 3 4"], Float[ndarray, "view 3"]]:
-    """Pictures, world-to-camera matrices and angles of one object; the light is the same in all its views."""
+    """Pictures, world-to-camera matrices and angles of one object, all in the same light, drawn where none is given."""
     torch.set_num_threads(1)
     angles = view_angles(options, rng)
     c2w = orbit(*torch.from_numpy(angles).T)
-    light = rng.uniform(-180.0, 180.0)
-    size = options.size
-    images = render_mesh(mesh, c2w, options.fovy_deg, size, size, options.supersample, options.shading, light)
+    light = light or Light(rng.uniform(-180.0, 180.0))
+    lit = (options.shading, light.azimuth_deg, light.elevation_deg, light.ambient)
+    images = render_mesh(mesh, c2w, options.fovy_deg, options.size, options.size, options.supersample, *lit)
     return images, torch.linalg.inv(c2w)[:, :3].float().numpy(), angles.astype(np.float32)

@@ -124,6 +124,15 @@ def test_diffuse_light_comes_from_above_and_never_darkens_below_three_quarters()
     assert image[image > 0].min() >= 149 and image.max() <= 200
 
 
+def test_the_light_may_come_from_below_and_leave_the_far_side_dark():
+    mesh = trimesh.creation.icosphere(4, 0.5)
+    mesh.visual.vertex_colors = (200, 200, 200, 255)
+    image = picture(mesh, shading="diffuse", light_elevation_deg=-90.0, ambient=0.0)[..., 0].astype(int)
+    assert image[50, 32] > 150 and image[14, 32] < 50
+    evenly_lit = picture(mesh, shading="diffuse", ambient=1.0)
+    np.testing.assert_array_equal(evenly_lit, picture(mesh, shading="albedo"))
+
+
 def test_diffuse_shading_does_not_depend_on_the_winding():
     mesh = trimesh.creation.icosphere(3, 0.5)
     inside_out = trimesh.Trimesh(mesh.vertices, mesh.faces[:, ::-1], process=False)

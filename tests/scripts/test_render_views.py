@@ -109,6 +109,10 @@ def test_a_folder_of_nothing_but_broken_meshes_fails(tmp_path, capsys):
         (["--layout", "cascade", "--views", "3", "a", "b"], "--layout cascade needs --views of at least 4, not 3"),
         ([], "give MESH_DIR and OUT_DIR"),
         (["--generate", "3", "--packed", "a", "--engine", "ray"], "leave out --engine ray and --shards"),
+        (["a", "--packed", "b", "--shards", "2"], "leave out --engine ray and --shards"),
+        (["a", "b", "--variants", "2"], "--variants is for MESH_DIR --packed OUT_DIR"),
+        (["a", "b", "--packed", "c"], "give MESH_DIR and OUT_DIR, MESH_DIR and --packed OUT_DIR"),
+        (["missing", "--packed", "b"], "missing: no such folder"),
         (["a", "b", "--shards", "0"], "--shards 0; expected at least 1"),
         (["a", "b", "--distance", "2", "1"], "--distance 2 1; expected 0 < LOW <= HIGH"),
         (["a", "b", "--seed", "-1"], "--seed -1; expected 0 or more"),
@@ -157,8 +161,8 @@ def test_packed_views_are_complete_reproducible_and_resumable(tmp_path):
 
     interrupted = options(*arguments, "--packed", str(second))
     second.mkdir()
-    packed.prepare_arrays(interrupted)
-    packed.render_object(1, interrupted)
+    packed.prepare_arrays(interrupted, 3)
+    packed.render_object(1, packed.GeneratedObjects(interrupted))
     assert not (second / "meta.json").exists()
     assert render_views.main([*arguments, "--packed", str(second)]) == 0
     np.testing.assert_array_equal(np.load(second / "images.npy"), images)
@@ -167,7 +171,7 @@ def test_packed_views_are_complete_reproducible_and_resumable(tmp_path):
 
 def test_arrays_of_another_run_are_not_overwritten(tmp_path, capsys):
     base = ["--generate", "2", "--views", "4", "--workers", "1", "--packed", str(tmp_path)]
-    packed.prepare_arrays(options(*base, "--size", "16"))
+    packed.prepare_arrays(options(*base, "--size", "16"), 2)
     assert render_views.main([*base, "--size", "8"]) == 2
     assert "images.npy: shape (2, 4, 16, 16, 4) of another run, not (2, 4, 8, 8, 4)" in capsys.readouterr().err
 
@@ -190,6 +194,44 @@ def test_arrays_of_other_settings_are_neither_gone_on_with_nor_taken_for_these(
     assert render_views.main(arguments) == 0
     assert render_views.main([*arguments[2:], "--generate", "3"]) == 2
     assert "--generate 2, not 3" in capsys.readouterr().err
+
+
+@pytest.fixture
+def good_meshes(meshes):
+    (meshes / "broken.glb").unlink()
+    return meshes
+
+
+def pack(meshes, out, *more):
+    """The images of the folder's meshes."""
+    layout = ("--layout", "cascade", "--views", "4", "--size", "32", "--workers", "1")
+    assert render_views.main([str(meshes), "--packed", str(out), *layout, *more]) == 0
+    return np.load(out / "images.npy")
+
+
+def test_a_folder_of_meshes_is_packed_in_the_order_of_its_names(good_meshes, tmp_path):
+    images = pack(good_meshes, tmp_path / "out")
+    assert images.shape == (2, 4, 32, 32, 4) and (images[..., 3].max(axis=(2, 3)) == 255).all()
+    assert json.loads((tmp_path / "out" / "meta.json").read_text())["names"] == ["cube", "sub/moved"]
+    assert len(open_views(str(tmp_path / "out"))) == 2
+
+
+def test_variants_differ_from_each_other_and_are_the_same_in_every_run(good_meshes, tmp_path):
+    images = pack(good_meshes, tmp_path / "first", "--variants", "3")
+    assert images.shape[0] == 6
+    assert len({image.tobytes() for image in images}) == 6
+    np.testing.assert_array_equal(images, pack(good_meshes, tmp_path / "second", "--variants", "3"))
+
+
+def test_a_mesh_that_cannot_be_packed_is_named(meshes, tmp_path, capsys):
+    assert render_views.main([str(meshes), "--packed", str(tmp_path / "out"), "--workers", "1", "--views", "4"]) == 2
+    assert f"{meshes / 'broken.glb'}: cannot be read" in capsys.readouterr().err
+
+
+def test_the_source_s_elevations_can_be_chosen():
+    chosen = options("a", "b", "--layout", "cascade", "--source-elevation-range", "40", "50")
+    angles = np.stack([views.view_angles(chosen, np.random.default_rng(seed)) for seed in range(50)])
+    assert (angles[:, 0, 0] >= 40).all() and (angles[:, 0, 0] <= 50).all() and np.ptp(angles[:, 0, 0]) > 5
 
 
 def test_without_options_the_views_are_zero_1_to_3_s():

@@ -2,7 +2,7 @@
 
 Primary rays only, on the CPU, by Embree. Surfaces are opaque and two-sided; colours (texture, per vertex, per face) are
 taken as they are stored, in 0..255 without gamma conversion. Shading is either none ("albedo") or one soft light from
-above ("diffuse"): albedo * (0.75 + 0.25 * (0.5 + 0.5 * n.l)).
+above ("diffuse"): albedo * (ambient + (1 - ambient) * (0.5 + 0.5 * n.l)), ambient 0.75 where nothing else is said.
 """
 
 from dataclasses import dataclass
@@ -33,16 +33,19 @@ def render_mesh(
     supersample: int = 2,
     shading: str = "albedo",
     light_azimuth_deg: float = 30.0,
+    light_elevation_deg: float = LIGHT_ELEVATION_DEG,
+    ambient: float = AMBIENT,
 ) -> UInt8[ndarray, "view h w 4"]:
     """RGBA with straight alpha, 0 and black where nothing is hit; `mesh` is z up, in world units.
 
-    `supersample` squared rays a pixel; `shading` is "albedo" or "diffuse" (light at `light_azimuth_deg`, from above).
+    `supersample` squared rays a pixel; `shading` is "albedo", or "diffuse": the light's direction, and the share of it
+    that comes from everywhere alike.
     """
     if shading not in ("albedo", "diffuse"):
         raise ValueError(f'shading "{shading}": expected "albedo" or "diffuse"')
     surfaces = surfaces_of(mesh)
     scene = embree_scene(surfaces)
-    light = light_direction(light_azimuth_deg) if shading == "diffuse" else None
+    light = Light(light_azimuth_deg, light_elevation_deg, ambient) if shading == "diffuse" else None
     fine = (height * supersample, width * supersample)
     c2w = c2w.detach().cpu().float()
     field_of_view = torch.tensor([float(fovy_deg)])
@@ -165,9 +168,19 @@ def embree_scene(surfaces: list[Surface]) -> rtcore_scene.EmbreeScene | None:
     return scene
 
 
-def light_direction(azimuth_deg: float) -> Float[ndarray, "3"]:
-    angles = torch.tensor([[LIGHT_ELEVATION_DEG], [azimuth_deg], [1.0]])
-    return camera_positions(*angles)[0].numpy()
+@dataclass(frozen=True)
+class Light:
+    """Where the light comes from, and the share of it that comes from everywhere alike, in 0..1."""
+
+    azimuth_deg: float
+    elevation_deg: float = LIGHT_ELEVATION_DEG
+    ambient: float = AMBIENT
+
+    @property
+    def direction(self) -> Float[ndarray, "3"]:
+        """Towards the light, unit length."""
+        angles = torch.tensor([[float(self.elevation_deg)], [float(self.azimuth_deg)], [1.0]])
+        return camera_positions(*angles)[0].numpy()
 
 
 def trace(
@@ -175,7 +188,7 @@ def trace(
     surfaces: list[Surface],
     origins: Float[ndarray, "ray 3"],
     directions: Float[ndarray, "ray 3"],
-    light: Float[ndarray, "3"] | None,
+    light: Light | None,
 ) -> Float[ndarray, "ray 4"]:
     """Colour in 0..1 and hit (0 or 1) of each ray's first surface."""
     rgba = np.zeros((len(origins), 4), np.float32)
@@ -226,7 +239,7 @@ def diffuse(
     weights: Float[ndarray, "hit 3"],
     directions: Float[ndarray, "hit 3"],
     geometric: Float[ndarray, "hit 3"],
-    light: Float[ndarray, "3"],
+    light: Light,
 ) -> Float[ndarray, "hit"]:
     """Half-Lambert light of the interpolated normal, turned towards the viewer."""
     normal = interpolated(surface.normals[surface.faces[face]], weights)
@@ -234,7 +247,7 @@ def diffuse(
     seen = np.einsum("hc,hc->h", geometric, directions)
     facing = -np.sign(seen) * np.sign(np.einsum("hc,hc->h", geometric, normal))
     length = np.sqrt(np.einsum("hc,hc->h", normal, normal)) + 1e-12
-    return AMBIENT + (1 - AMBIENT) * (0.5 + 0.5 * facing * (normal @ light) / length)
+    return light.ambient + (1 - light.ambient) * (0.5 + 0.5 * facing * (normal @ light.direction) / length)
 
 
 def downsampled(rgba: Float[ndarray, "fine_h fine_w 4"], factor: int) -> UInt8[ndarray, "h w 4"]:

@@ -1,0 +1,1 @@
+"""Objects made by people, from the Debian package sweethome3d-furniture (scripts/make_real_objects.py)."""
