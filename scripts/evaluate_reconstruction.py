@@ -1,15 +1,19 @@
-"""Scores of image to 3D on generated test objects, whose true mesh is known, beside what any method has to beat.
+"""Scores of image to 3D on objects whose true mesh is known, beside what any method has to beat.
 
     python scripts/evaluate_reconstruction.py --config configs/cascade-zero123.yaml --objects 10 --out OUT
-        [--method cascade zero123 frozen reference card inflated] [key=value ...]
+        [--meshes FOLDER] [--method cascade zero123 frozen reference card inflated] [key=value ...]
+
+The objects are generated ones of the test split, or a folder's GLB, glTF and OBJ files (y up, front towards +z), in an
+order that a hash of their names decides.
 
 cascade    the given config                      card       the picture on a flat card that faces its camera
 zero123    configs/zero123.yaml                  inflated   its silhouette inflated, mirrored to the back
 frozen     the given config with Base in the Refiner's place too (Table 3's "two Zero-1-to-3 in cascade")
 reference  the given config without guidance: the picture alone
 
-Each method sees one picture (512 px, azimuth 0, elevation 10), writes a GLB, and is scored by that file, read back.
-What is in OUT already is not computed again; an object that fails is reported, and the others go on.
+Each method sees one picture (512 px, azimuth 0, elevation 10) and is told its camera, writes a GLB, and is scored by
+that file, read back. What is in OUT already is not computed again; an object that fails is reported, and the others go
+on.
 """
 
 import argparse
@@ -25,6 +29,7 @@ from typing import Any
 
 import numpy as np
 from evaluation import controls
+from evaluation.objects import MeshObjects, generated_object
 from evaluation.scores import (
     DISTANCE,
     FOVY_DEG,
@@ -56,7 +61,6 @@ PICTURE_ALONE = {
     "system.freq.ref_only_steps": 1_000_000,
     "system.guidance.prompt_views": [],
 }
-DETAIL = 2.0  # of the objects: 1 suits pictures of 64 px
 SHOWN_VIEWS = (0, 2, 12, 6)  # of the novel views: front, +y side, back from above, -y side
 
 
@@ -193,15 +197,6 @@ def method_overrides(method: str) -> list[str]:
     return [f"{key}={json.dumps(value)}" for key, value in changes.items()]
 
 
-def generated_object(index: int) -> tuple[str, Truth]:
-    """An object of the test split, which no training ever sees, and a light of its own."""
-    from cascade_zero123.objects import make_object, object_seed
-
-    seed = object_seed("test", index)
-    light_azimuth_deg = float(np.random.default_rng([seed, 2]).uniform(-180, 180))
-    return f"test-{index:04d}", Truth(make_object(seed, detail=DETAIL), light_azimuth_deg)
-
-
 def save_picture(path: Path, rgba: np.ndarray) -> None:
     with atomic_path(path) as partial:
         Image.fromarray(rgba).save(partial)
@@ -217,9 +212,12 @@ def parse_arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--objects", type=int, default=10)
+    parser.add_argument("--meshes", type=Path, help="folder of true meshes, in place of generated objects")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--method", nargs="+", choices=METHODS, default=["cascade", "reference", *CONTROLS])
-    parser.usage = "%(prog)s --config FILE --out FOLDER [--objects N] [--method NAME ...] [key=value ...]"
+    parser.usage = (
+        "%(prog)s --config FILE --out FOLDER [--objects N] [--meshes FOLDER] [--method NAME ...] [key=value ...]"
+    )
     return parser.parse_args([argument for argument in argv if argument not in overrides]), overrides
 
 
@@ -227,8 +225,12 @@ def main(argv: Sequence[str]) -> int:
     arguments, overrides = parse_arguments(argv)
     if not arguments.config.is_file():
         raise UserError(f"{arguments.config}: no such config file")
-    evaluation = Evaluation(arguments.config.resolve(), arguments.out.resolve(), overrides, generated_object)
-    failures = evaluation.run(arguments.objects, arguments.method)
+    true_object, count = generated_object, arguments.objects
+    if arguments.meshes:
+        true_object = MeshObjects(arguments.meshes.resolve())
+        count = min(count, len(true_object.files))
+    evaluation = Evaluation(arguments.config.resolve(), arguments.out.resolve(), overrides, true_object)
+    failures = evaluation.run(count, arguments.method)
     print(evaluation.save_table())
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)

@@ -33,13 +33,19 @@ Views = UInt8[ndarray, "view h w 4"]
 class Truth:
     """An object and the azimuth of its light; None renders it unshaded."""
 
-    mesh: trimesh.Trimesh
+    mesh: trimesh.Trimesh | trimesh.Scene
     light_azimuth_deg: float | None = None
 
     @cached_property
     def picture(self) -> UInt8[ndarray, "h w 4"]:
         """What the methods are given; straight alpha."""
         return self._render(source_camera(), SOURCE_SIZE)[0]
+
+    @cached_property
+    def shape(self) -> trimesh.Trimesh:
+        """The surface alone, in one piece."""
+        parts = self.mesh.dump() if isinstance(self.mesh, trimesh.Scene) else [self.mesh]
+        return trimesh.util.concatenate([trimesh.Trimesh(part.vertices, part.faces, process=False) for part in parts])
 
     @cached_property
     def views(self) -> Views:
@@ -77,7 +83,7 @@ def score(mesh: trimesh.Trimesh, truth: Truth) -> dict[str, float]:
     return {
         "psnr": float(psnr(as_tensors(views), as_tensors(truth.views)).mean()),
         "mask_iou": float(mask_iou(views, truth.views).mean()),
-        "chamfer": chamfer(mesh, truth.mesh),
+        "chamfer": chamfer(mesh, truth.shape),
     }
 
 

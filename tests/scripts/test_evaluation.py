@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 import evaluate_reconstruction as command  # noqa: E402
-from evaluation import controls, scores, summary  # noqa: E402
+from evaluation import controls, objects, scores, summary  # noqa: E402
 
 from threestudio.errors import UserError  # noqa: E402
 from threestudio.models.mesh_io import read_glb, write_glb  # noqa: E402
@@ -176,6 +176,39 @@ def test_the_table_compares_the_first_method_object_by_object():
     assert "| cascade | 2 | 16.00 [15.00, 17.00] |" in text
     assert "| card | 1 | 5.00 [5.00, 5.00] |" in text
     assert "inflated" not in text
+
+
+def test_a_folder_of_meshes_is_scored_as_generated_objects_are(evaluation, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "meshes"
+    for number, colour in enumerate([(200, 0, 0, 255), (0, 200, 0, 255), (0, 0, 200, 255)]):
+        red, grey = (
+            trimesh.creation.box((2.0, 2.0, 2.0)),
+            trimesh.creation.icosphere(2, 1.0).apply_translation((0, 2, 0)),
+        )
+        red.visual.face_colors = colour
+        (folder / "sub").mkdir(parents=True, exist_ok=True)
+        trimesh.Scene([red, grey]).export(folder / "sub" / f"{number}.glb")
+    arguments = ["--config", str(CONFIG), "--out", str(tmp_path / "out"), "--method", "inflated"]
+    assert command.main([*arguments, "--meshes", str(folder), "--objects", "2"]) == 0
+    assert "| inflated | 2 |" in capsys.readouterr().out
+    assert command.main([*arguments, "--meshes", str(folder), "--objects", "9"]) == 0
+    assert "| inflated | 3 |" in capsys.readouterr().out
+
+
+def test_a_mesh_is_turned_upright_centred_and_scaled_and_its_parts_are_one_shape(tmp_path):
+    box, ball = trimesh.creation.box((2, 4, 1)), trimesh.creation.icosphere(1, 0.5).apply_translation((0, 0, 2))
+    trimesh.Scene([box, ball]).export(tmp_path / "thing.glb")
+    name, truth = objects.MeshObjects(tmp_path)(0)
+    assert name == "thing"
+    np.testing.assert_allclose(truth.shape.bounds.mean(axis=0), 0, atol=1e-6)
+    # glTF's x, y, z are the world's y, z, x.
+    np.testing.assert_allclose(truth.shape.extents, np.array([3.0, 2.0, 4.0]) / 4, atol=1e-6)
+    assert len(truth.shape.faces) == len(box.faces) + len(ball.faces)
+
+
+def test_a_missing_folder_of_meshes_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        command.main(["--config", str(CONFIG), "--out", str(tmp_path), "--meshes", str(tmp_path / "nowhere")])
 
 
 def test_overrides_are_told_from_methods(tmp_path):
