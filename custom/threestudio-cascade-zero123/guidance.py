@@ -28,14 +28,15 @@ from .cascade.prompt_views import NEARBY_DEG, PromptViews, Sampling, angle_pairs
 from .cascade.source import as_model_sees, centred, object_ratio, read_rgba
 from .errors import UserError
 from .model_pair import ModelPair, Residence, chosen
+from .ranges import one_of, within
 from .sds import WEIGHTINGS, loss_with_gradient, sds_gradient
-from .seeding import draw_generator
+from .seeding import LARGEST_SEED, draw_generator
 from .step_pictures import pictures_of_step
-from .zero123.encoding import Encoding
+from .zero123.encoding import ENCODER_GRADIENTS, Encoding
 from .zero123.model import Context
 from .zero123.pose import Pose
 from .zero123.precision import dtype_of
-from .zero123.sampler import MOST_STEPS, guided_output, noise_like_latents, predict_in_one_step, x0_and_epsilon
+from .zero123.sampler import MOST_STEPS, SCALES, guided_output, noise_like_latents, predict_in_one_step, x0_and_epsilon
 
 ONE_STEP_BATCH = 32  # network passes at once
 
@@ -52,42 +53,38 @@ class CascadeZero123Guidance(BaseObject):
         pretrained_config: str = ""
 
         # How the models are kept: zero123/precision.py, model_pair.py.
-        precision: str = "fp32"  # or fp16, bf16, auto
+        precision: str = one_of("fp32", "fp16", "bf16", "auto")
         half_precision_weights: bool = False  # upstream's name of fp16, on CUDA; another `precision` than fp32 wins
         vram_O: bool = True  # only what a step runs stays on the device
         channels_last: bool = False  # memory format of the convolutions
         compile: bool = False  # torch.compile; the first steps take minutes
-        encoder_gradient: str = "exact"  # or recomputed, linear, small: zero123/encoding.py
+        encoder_gradient: str = one_of(*ENCODER_GRADIENTS)  # zero123/encoding.py
 
         cond_image_path: str = ""  # read unless the system hands the prepared picture over
-        cond_elevation_deg: float = 0.0
-        cond_azimuth_deg: float = 0.0
-        cond_camera_distance: float = 1.2  # world units
+        cond_elevation_deg: float = within(0.0, -90, 90, "degrees")
+        cond_azimuth_deg: float = within(0.0, -720, 720, "degrees")
+        cond_camera_distance: float = within(1.2, 0.01, 1000, "world units")
 
         # [azimuth, elevation] in degrees from the source; [] is the plain Zero-1-to-3 baseline.
-        prompt_views: list = field(default_factory=lambda: [list(offset) for offset in NEARBY_DEG])
-        prompt_steps: int = 25
-        prompt_scale: float = 3.0
-        prompt_seed: int = 0
+        prompt_views: list = within([list(offset) for offset in NEARBY_DEG], -720, 720, "degrees")
+        prompt_steps: int = within(25, 1, MOST_STEPS, "of DDIM")
+        prompt_scale: float = within(3.0, *SCALES)
+        prompt_seed: int = within(0, 0, LARGEST_SEED)
         cache_dir: str | None = "outputs/.cache/prompt-views"  # null keeps nothing
 
-        guidance_scale: float = 3.0  # 1 is purely conditional and takes half the network passes
-        weighting: str = "sds"  # or "x0": sds.py
+        guidance_scale: float = within(3.0, *SCALES)  # 1 is purely conditional and takes half the network passes
+        weighting: str = one_of(*WEIGHTINGS)  # sds.py
         # Share of all timesteps; numbers or [start_step, start, end, end_step].
-        min_step_percent: Any = 0.02
-        max_step_percent: Any = 0.98
-        grad_clip: Any = None  # largest entry of the latents' gradient, number or schedule
-        seed: int = 0
-        max_items_eval: int = 4  # views saved with guidance_eval; -1 is all
+        min_step_percent: Any = within(0.02, 0, 1, schedule=True)
+        max_step_percent: Any = within(0.98, 0, 1, schedule=True)
+        grad_clip: Any = within(None, 0, 1e9, schedule=True)  # largest entry of the latents' gradient
+        seed: int = within(0, 0, LARGEST_SEED)
+        max_items_eval: int = within(4, -1, 10_000)  # views saved with guidance_eval; -1 is all
 
     cfg: Config
 
     def configure(self) -> None:
         self.offsets_deg = angle_pairs("guidance.prompt_views", self.cfg.prompt_views)
-        if self.cfg.weighting not in WEIGHTINGS:
-            raise UserError(f'guidance.weighting "{self.cfg.weighting}"; known are {", ".join(WEIGHTINGS)}')
-        if not 1 <= self.cfg.prompt_steps <= MOST_STEPS:
-            raise UserError(f"guidance.prompt_steps: {self.cfg.prompt_steps} is not within 1 and {MOST_STEPS}")
         self.models = self._models()
         self.refiner = self.models.refiner
         if self.refiner.settings.notice:

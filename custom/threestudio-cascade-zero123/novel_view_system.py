@@ -29,9 +29,12 @@ from .novel_view import (
     refiner_stage,
     target_poses,
 )
+from .ranges import one_of, within
+from .seeding import LARGEST_SEED
 from .views_output import as_bytes, camera_list, labelled_rows
 from .zero123.pose import Pose
 from .zero123.precision import dtype_of
+from .zero123.sampler import MOST_STEPS, SCALES
 
 
 @threestudio.register("novel-view-system")
@@ -45,27 +48,27 @@ class NovelViewSystem(BaseSystem):
         refiner: dict = field(default_factory=dict)
 
         # Target cameras in degrees: rings, one for each elevation, and [azimuth, elevation] or with a distance.
-        azimuths: list = field(default_factory=list)
-        elevations: list = field(default_factory=list)
-        poses: list = field(default_factory=list)
+        azimuths: list = within([], -720, 720, "degrees")
+        elevations: list = within([], -90, 90, "degrees")
+        poses: list = within([], -1000, 1000)
 
-        steps: int = 50  # of DDIM, of the views
-        guidance_scale: float = 3.0
-        eta: float = 0.0  # 0: the seed's first noise decides all; 1: noise in every step
-        seed: int = 0
-        chunk: int = 8  # views in a network at once; fewer take less memory, and change nothing else
+        steps: int = within(50, 1, MOST_STEPS, "of DDIM")  # of the views
+        guidance_scale: float = within(3.0, *SCALES)
+        eta: float = within(0.0, 0, 1)  # 0: the seed's first noise decides all; 1: noise in every step
+        seed: int = within(0, 0, LARGEST_SEED)
+        chunk: int = within(8, 1, 10_000, "views")  # in a network at once; fewer take less memory, and change no more
         coarse_target: bool = True  # show the Refiner Base's own view from the target
 
-        prompt_views: list = field(default_factory=lambda: [list(offset) for offset in NEARBY_DEG])
-        prompt_steps: int = 25  # and scale: also of the coarse targets
-        prompt_scale: float = 3.0
-        prompt_seed: int = 0
+        prompt_views: list = within([list(offset) for offset in NEARBY_DEG], -720, 720, "degrees")
+        prompt_steps: int = within(25, 1, MOST_STEPS, "of DDIM")  # and scale: also of the coarse targets
+        prompt_scale: float = within(3.0, *SCALES)
+        prompt_seed: int = within(0, 0, LARGEST_SEED)
         cache_dir: str | None = "outputs/.cache/prompt-views"  # null keeps nothing
 
-        precision: str = "fp32"  # or fp16, bf16, auto: zero123/precision.py
+        precision: str = one_of("fp32", "fp16", "bf16", "auto")  # zero123/precision.py
         vram_O: bool = True  # only what a stage runs is on the device
-        fovy_deg: float | None = None  # for cameras.json; null is what the weights were trained with
-        fps: int = 8  # of the turntable
+        fovy_deg: float | None = within(None, 0.1, 170, "degrees")  # for cameras.json; null: as the weights' training
+        fps: int = within(8, 1, 240)  # of the turntable
 
     cfg: Config
 

@@ -4,6 +4,8 @@ import hashlib
 
 import torch
 
+LARGEST_SEED = 2**31 - 1
+
 
 def draw_generator(seed: int, purpose: str, step: int, rank: int = 0) -> torch.Generator:
     """A fresh CPU generator for what `purpose` draws in `step` on process `rank`."""

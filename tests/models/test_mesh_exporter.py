@@ -131,7 +131,7 @@ def test_upstreams_keys_are_accepted():
 
 @pytest.mark.parametrize(("key", "value"), [("fmt", "gltf"), ("texture_format", "tga")])
 def test_an_unknown_format_is_refused_with_the_known_ones(key, value):
-    with pytest.raises(UserError, match=f'system.exporter.{key}: unknown "{value}"'):
+    with pytest.raises(UserError, match=f'{key}: "{value}" is unknown'):
         exporter({key: value})()
 
 

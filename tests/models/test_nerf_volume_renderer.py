@@ -264,5 +264,5 @@ def test_normals_are_available_under_inference_mode():
 
 @pytest.mark.parametrize("estimator", ["proposal", "importance", "typo"])
 def test_other_estimators_are_refused_in_one_line(estimator):
-    with pytest.raises(UserError, match=f'"{estimator}" is not supported; the one that is: occgrid'):
+    with pytest.raises(UserError, match=f'estimator: "{estimator}" is unknown; known are occgrid'):
         renderer(estimator=estimator)

@@ -40,5 +40,5 @@ def test_trunc_exp_is_exp_with_a_bounded_slope():
 
 
 def test_an_unknown_network_is_refused_by_name():
-    with pytest.raises(UserError, match="unknown network Transformer; supported are VanillaMLP"):
+    with pytest.raises(UserError, match='otype: "Transformer" is unknown; known are CutlassMLP, Ful'):
         get_mlp(3, 1, {"otype": "Transformer", "n_neurons": 4, "n_hidden_layers": 1})

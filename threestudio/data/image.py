@@ -19,9 +19,15 @@ from torch.utils.data import IterableDataset
 
 import threestudio
 from threestudio import cameras
+from threestudio.data.cut_out import METHODS
 from threestudio.data.picture import Picture, prepare_picture
 from threestudio.data.resolutions import Resolution, ResolutionSchedule
 from threestudio.data.uncond import (
+    DISTANCES,
+    FIELDS_OF_VIEW_DEG,
+    MOST_PIXELS_A_SIDE,
+    MOST_STEPS,
+    MOST_VIEWS,
     CameraDataModule,
     RandomCameraDataModuleConfig,
     RandomCameraDataset,
@@ -32,29 +38,31 @@ from threestudio.data.white_parts import white_share, without_white
 from threestudio.utils.base import Updateable
 from threestudio.utils.config import parse_structured
 from threestudio.utils.misc import get_seed, step_generator
+from threestudio.utils.ranges import one_of, within
 
 TOLD_SHARE = 0.02  # of the object: fewer white pixels than that are not worth a line
 
 
 @dataclass
 class SingleImageDataModuleConfig:
-    height: Any = 96  # a number, or a list switched at resolution_milestones; so is width
-    width: Any = 96
-    resolution_milestones: list[int] = field(default_factory=list)  # steps
-    default_elevation_deg: float = 0.0
-    default_azimuth_deg: float = -180.0
-    default_camera_distance: float = 1.2  # world units
-    default_fovy_deg: float = 60.0  # vertical
+    # Height and width are a number each, or a list switched at resolution_milestones.
+    height: Any = within(96, 1, MOST_PIXELS_A_SIDE, "pixels")
+    width: Any = within(96, 1, MOST_PIXELS_A_SIDE, "pixels")
+    resolution_milestones: list[int] = within([], 0, MOST_STEPS, "steps")
+    default_elevation_deg: float = within(0.0, -90, 90, "degrees")
+    default_azimuth_deg: float = within(-180.0, -720, 720, "degrees")
+    default_camera_distance: float = within(1.2, *DISTANCES, "world units")
+    default_fovy_deg: float = within(60.0, *FIELDS_OF_VIEW_DEG, "degrees")  # vertical
     image_path: str = ""
     use_random_camera: bool = True
     random_camera: dict = field(default_factory=dict)  # RandomCameraDataModuleConfig
-    rays_noise_scale: float = 2e-3  # standard deviation of one shift a step, against aliasing
-    batch_size: int = 1  # accepted for upstream's files; there is one picture
+    rays_noise_scale: float = within(2e-3, 0, 1)  # standard deviation of one shift a step, against aliasing
+    batch_size: int = within(1, 1, MOST_VIEWS)  # accepted for upstream's files; there is one picture
     requires_depth: bool = False  # from the file named as the picture, with _depth for _rgba
     requires_normal: bool = False  # likewise _normal
     # Ours.
-    background_removal: str = "grabcut"  # for a picture without transparency; or rembg
-    object_ratio: float = 0.75  # larger side of the object's box / side of the square
+    background_removal: str = one_of(*METHODS)  # for a picture without transparency
+    object_ratio: float = within(0.75, 0.1, 1.0)  # larger side of the object's box / side of the square
     recenter: bool = True  # crop to the object and centre it; else only pad to a square
     rays_d_normalize: bool = True
     fill_white: bool = False  # for a model that takes white for background: white_parts.py
@@ -148,6 +156,7 @@ class SingleImageDataModule(CameraDataModule):
     def __init__(self, cfg: Any = None) -> None:
         super().__init__()
         self.cfg = parse_structured(SingleImageDataModuleConfig, cfg)
+        self.turntable = random_camera_config(self.cfg)
 
     @cached_property
     def picture(self) -> Picture:
@@ -173,10 +182,9 @@ class SingleImageDataModule(CameraDataModule):
         self.picture.save(Path(folder) / "input.png")
 
     def setup(self, stage: str | None = None) -> None:
-        turntable = random_camera_config(self.cfg)
         if stage in (None, "fit"):
             self.train_dataset = SingleImageIterableDataset(self.cfg, self.fitted)
         if stage in (None, "fit", "validate"):
-            self.val_dataset = RandomCameraDataset(turntable, "val")
+            self.val_dataset = RandomCameraDataset(self.turntable, "val")
         if stage in (None, "test", "predict"):
-            self.test_dataset = RandomCameraDataset(turntable, "test")
+            self.test_dataset = RandomCameraDataset(self.turntable, "test")

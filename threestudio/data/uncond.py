@@ -6,7 +6,7 @@ Config keys and their meaning are upstream's.
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -19,42 +19,49 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, default_colla
 import threestudio
 from threestudio import cameras
 from threestudio.data.resolutions import ResolutionSchedule
-from threestudio.errors import UserError
 from threestudio.utils.base import Updateable
 from threestudio.utils.config import parse_structured
 from threestudio.utils.misc import get_rank, get_seed, step_generator
+from threestudio.utils.ranges import one_of, within
 
 NEAR, FAR = 0.01, 100.0
+# What cameras and pictures of a config may be.
+DISTANCES = (0.01, 1000.0)  # world units
+FIELDS_OF_VIEW_DEG = (0.1, 170.0)
+MOST_PIXELS_A_SIDE = 8192
+MOST_VIEWS = 10_000
+MOST_STEPS = 10**9
 
 
 @dataclass
 class RandomCameraDataModuleConfig:
-    height: Any = 64  # a number, or a list switched at resolution_milestones; so are width and batch_size
-    width: Any = 64
-    batch_size: Any = 1
-    resolution_milestones: list[int] = field(default_factory=list)  # steps
-    eval_height: int = 512
-    eval_width: int = 512
-    eval_batch_size: int = 1  # accepted for upstream's files; views are rendered one by one
-    n_val_views: int = 1
-    n_test_views: int = 120
-    elevation_range: tuple[float, float] = (-10, 90)  # degrees
-    azimuth_range: tuple[float, float] = (-180, 180)  # degrees
-    camera_distance_range: tuple[float, float] = (1, 1.5)  # world units
-    fovy_range: tuple[float, float] = (40, 70)  # degrees, vertical
-    camera_perturb: float = 0.1  # world units, uniform
-    center_perturb: float = 0.2  # world units, standard deviation
-    up_perturb: float = 0.02  # standard deviation
-    light_position_perturb: float = 1.0  # standard deviation
-    light_distance_range: tuple[float, float] = (0.8, 1.5)  # world units
-    eval_elevation_deg: float = 15.0
-    eval_camera_distance: float = 1.5
-    eval_fovy_deg: float = 70.0
-    light_sample_strategy: str = "dreamfusion"  # or magic3d
+    # Height, width and batch size are a number each, or a list switched at resolution_milestones.
+    height: Any = within(64, 1, MOST_PIXELS_A_SIDE, "pixels")
+    width: Any = within(64, 1, MOST_PIXELS_A_SIDE, "pixels")
+    batch_size: Any = within(1, 1, MOST_VIEWS, "views")
+    resolution_milestones: list[int] = within([], 0, MOST_STEPS, "steps")
+    eval_height: int = within(512, 1, MOST_PIXELS_A_SIDE, "pixels")
+    eval_width: int = within(512, 1, MOST_PIXELS_A_SIDE, "pixels")
+    eval_batch_size: int = within(1, 1, MOST_VIEWS)  # accepted for upstream's files; views are rendered one by one
+    n_val_views: int = within(1, 1, MOST_VIEWS)
+    n_test_views: int = within(120, 1, MOST_VIEWS)
+    elevation_range: tuple[float, float] = within((-10, 90), -90, 90, "degrees", rising=True)
+    azimuth_range: tuple[float, float] = within((-180, 180), -720, 720, "degrees", rising=True)
+    camera_distance_range: tuple[float, float] = within((1, 1.5), *DISTANCES, "world units", rising=True)
+    fovy_range: tuple[float, float] = within((40, 70), *FIELDS_OF_VIEW_DEG, "degrees", rising=True)  # vertical
+    camera_perturb: float = within(0.1, 0, 100, "world units")  # uniform
+    center_perturb: float = within(0.2, 0, 100, "world units")  # standard deviation
+    up_perturb: float = within(0.02, 0, 100)  # standard deviation
+    light_position_perturb: float = within(1.0, 0, 100)  # standard deviation
+    light_distance_range: tuple[float, float] = within((0.8, 1.5), *DISTANCES, "world units", rising=True)
+    eval_elevation_deg: float = within(15.0, -90, 90, "degrees")
+    eval_camera_distance: float = within(1.5, *DISTANCES, "world units")
+    eval_fovy_deg: float = within(70.0, *FIELDS_OF_VIEW_DEG, "degrees")
+    light_sample_strategy: str = one_of("dreamfusion", "magic3d")
     batch_uniform_azimuth: bool = True  # one azimuth in each of batch_size equal sectors
-    progressive_until: int = 0  # steps over which elevation and azimuth open up from the front view
+    progressive_until: int = within(0, 0, MOST_STEPS, "steps")  # elevation and azimuth open up from the front view
     # Ours. mixed (upstream): a coin per batch between uniform angles and uniform on the sphere; or one of the two.
-    elevation_sampling: str = "mixed"  # or uniform, sphere
+    elevation_sampling: str = one_of("mixed", "uniform", "sphere")
     rays_d_normalize: bool = True
 
 
@@ -84,16 +91,9 @@ class RandomCameraIterableDataset(IterableDataset, Updateable):
     def __init__(self, cfg: Any) -> None:
         super().__init__()
         self.cfg = cfg
-        where = "data.random_camera"
         self.schedule = ResolutionSchedule.parse(
-            where, cfg.height, cfg.width, cfg.resolution_milestones, cfg.batch_size
+            "data.random_camera", cfg.height, cfg.width, cfg.resolution_milestones, cfg.batch_size
         )
-        for key, known in (
-            ("elevation_sampling", ("mixed", "uniform", "sphere")),
-            ("light_sample_strategy", ("dreamfusion", "magic3d")),
-        ):
-            if cfg[key] not in known:
-                raise UserError(f'{where}.{key}: "{cfg[key]}" is unknown; take one of {", ".join(known)}')
         self.step = 0
 
     def update_step(self, epoch: int, global_step: int, on_load_weights: bool = False) -> None:

@@ -1,6 +1,7 @@
 """The small networks of the field, and activations by name."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,13 +11,12 @@ from torch import Tensor, nn
 
 from threestudio.errors import UserError
 from threestudio.models.encodings import get_encoding
-from threestudio.utils.config import config_to_primitive
+from threestudio.utils.config import parse_structured
+from threestudio.utils.ranges import one_of, within
 
 __all__ = ["VanillaMLP", "get_activation", "get_encoding", "get_mlp", "trunc_exp"]
 
 Activation = Callable[[Tensor], Tensor]
-# tiny-cuda-nn's own fused networks compute the same function on CUDA only.
-MLP_NAMES = ("VanillaMLP", "FullyFusedMLP", "CutlassMLP")
 
 
 class _TruncExp(torch.autograd.Function):
@@ -68,17 +68,30 @@ def get_activation(name: str | None) -> Activation:
     return ACTIVATIONS[key]
 
 
+@dataclass
+class MLPConfig:
+    """tiny-cuda-nn's keys."""
+
+    # Its own fused networks compute the same function on CUDA only.
+    otype: str = one_of("VanillaMLP", "FullyFusedMLP", "CutlassMLP")
+    activation: str = "ReLU"
+    output_activation: str | None = None
+    n_neurons: int = within(64, 1, 4096)
+    n_hidden_layers: int = within(1, 0, 64)
+
+
 class VanillaMLP(nn.Module):
     """`n_hidden_layers` layers of `n_neurons`, without biases, so that empty space (features near 0) maps to near 0."""
 
     def __init__(self, n_input_dims: int, n_output_dims: int, config: Mapping[str, Any]) -> None:
         super().__init__()
-        widths = [n_input_dims] + [config["n_neurons"]] * config["n_hidden_layers"] + [n_output_dims]
+        cfg = parse_structured(MLPConfig, config)
+        widths = [n_input_dims] + [cfg.n_neurons] * cfg.n_hidden_layers + [n_output_dims]
         self.layers = nn.ModuleList(
             nn.Linear(before, after, bias=False) for before, after in zip(widths, widths[1:], strict=False)
         )
-        self.activation = get_activation(config.get("activation", "ReLU"))
-        self.output_activation = get_activation(config.get("output_activation"))
+        self.activation = get_activation(cfg.activation)
+        self.output_activation = get_activation(cfg.output_activation)
 
     def forward(self, x: Float[Tensor, "point channel"]) -> Float[Tensor, "point output"]:
         # Small sums of small numbers: half precision would lose them.
@@ -90,8 +103,4 @@ class VanillaMLP(nn.Module):
 
 
 def get_mlp(n_input_dims: int, n_output_dims: int, config: Mapping[str, Any]) -> VanillaMLP:
-    settings = config_to_primitive(config)
-    name = settings.get("otype", "VanillaMLP")
-    if name not in MLP_NAMES:
-        raise UserError(f"mlp_network_config.otype: unknown network {name}; supported are {', '.join(MLP_NAMES)}")
-    return VanillaMLP(n_input_dims, n_output_dims, settings)
+    return VanillaMLP(n_input_dims, n_output_dims, config)

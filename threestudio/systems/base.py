@@ -15,10 +15,11 @@ import torch.nn.functional as F
 
 import threestudio
 from threestudio.errors import UserError
-from threestudio.systems.optimization import parse_optimizer, parse_scheduler
+from threestudio.systems.optimization import parse_optimizer, parse_scheduler, refuse_wrong_numbers
 from threestudio.utils.base import Updateable, update_end_if_possible, update_if_possible
 from threestudio.utils.config import parse_structured
 from threestudio.utils.misc import C, cleanup, find_last_path, load_module_weights
+from threestudio.utils.ranges import within
 from threestudio.utils.saving import SaverMixin
 
 
@@ -28,7 +29,7 @@ class BaseSystem(pl.LightningModule, Updateable, SaverMixin):
     @dataclass
     class Config:
         loggers: dict = field(default_factory=dict)
-        loss: dict = field(default_factory=dict)
+        loss: dict = within({}, 0, 1e8, schedule=True)  # weights: numbers or schedules
         optimizer: dict = field(default_factory=dict)
         scheduler: dict | None = None
         weights: str | None = None  # a checkpoint to start from
@@ -47,6 +48,7 @@ class BaseSystem(pl.LightningModule, Updateable, SaverMixin):
             raise UserError(
                 "system.loggers.wandb: not supported here; set enable: false (TensorBoard and CSV are kept)"
             )
+        refuse_wrong_numbers(self.cfg.optimizer, self.cfg.scheduler)
         self.configure()
         if self.cfg.weights is not None:
             self.load_weights(self.cfg.weights, self.cfg.weights_ignore_modules)
@@ -168,11 +170,20 @@ class BaseLift3DSystem(BaseSystem):
             raise UserError(
                 "system.geometry_convert_from: not supported; train from the picture, or set system.weights"
             )
+        self.check_blocks("exporter", "guidance", "prompt_processor")
         self.geometry = threestudio.find(self.cfg.geometry_type)(self.cfg.geometry)
         self.material = threestudio.find(self.cfg.material_type)(self.cfg.material)
         self.background = threestudio.find(self.cfg.background_type)(self.cfg.background)
         parts = {"geometry": self.geometry, "material": self.material, "background": self.background}
         self.renderer = threestudio.find(self.cfg.renderer_type)(self.cfg.renderer, **parts)
+
+    def check_blocks(self, *names: str) -> None:
+        """The config of parts that are built later, or not in this run: what is wrong there is said before any work."""
+        for name in names:
+            component = self.cfg[f"{name}_type"]
+            fields = getattr(threestudio.find(component), "Config", None) if component else None
+            if fields is not None:
+                parse_structured(fields, self.cfg[name])
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
         return self.renderer(**batch)

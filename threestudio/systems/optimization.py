@@ -8,7 +8,28 @@ from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 
 from threestudio.errors import UserError, nearest_name
-from threestudio.utils.config import config_to_primitive
+from threestudio.utils.config import config_to_primitive, refuse_arguments
+from threestudio.utils.ranges import bounds
+
+# Of the arguments of all of torch's optimisers and schedules: other numbers have to be finite.
+RATE = bounds(0, 100)
+SHARE = bounds(0, 1)
+STEPS = bounds(1, 10**9, "steps", whole=True)
+ARGUMENTS = {
+    **dict.fromkeys(("lr", "max_lr", "base_lr", "eta_min", "initial_lr"), RATE),
+    **dict.fromkeys(("betas", "momentum", "alpha", "rho", "dampening", "beta2_decay"), SHARE),
+    **dict.fromkeys(("weight_decay", "lambd", "lr_decay", "initial_accumulator_value"), bounds(0, 100)),
+    "eps": bounds(1e-30, 1),
+    **dict.fromkeys(("gamma", "factor", "start_factor", "end_factor"), bounds(0, 10)),
+    **dict.fromkeys(("T_max", "T_0", "T_mult", "step_size", "total_iters", "total_steps", "max_iter"), STEPS),
+    "milestones": bounds(0, 10**9, "steps", whole=True),
+}
+
+
+def refuse_wrong_numbers(optimizer: Any, scheduler: Any) -> None:
+    """Before anything is built: both blocks are used only when training starts."""
+    refuse_arguments(optimizer, ARGUMENTS, "system.optimizer")
+    refuse_arguments(scheduler or {}, ARGUMENTS, "system.scheduler")
 
 
 def parse_optimizer(config: Any, model: nn.Module) -> Optimizer:

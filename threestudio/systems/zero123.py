@@ -21,6 +21,7 @@ from threestudio.systems.base import BaseLift3DSystem
 from threestudio.systems.source_picture import carve, hand_picture_over, save_overview, source_of_run
 from threestudio.systems.warm_start import WarmStartViews
 from threestudio.utils.misc import get_seed, step_generator
+from threestudio.utils.ranges import one_of, within
 from threestudio.utils.schedules import C_max
 
 WARM_START, SDS = "warm start", "SDS"
@@ -44,11 +45,11 @@ Losses = dict[str, Tensor]
 class Frequencies:
     """In steps."""
 
-    ref_or_zero123: str = "accumulate"  # both in every step, or alternate
-    n_ref: int = 2  # when alternating: every n-th step is the picture's
-    ref_only_steps: int = 0  # at first only the picture
-    guidance_eval: int = 0  # save what the guidance sees; 0 is never
-    normal: int = 1  # ours: normals, and so their losses, only in every n-th step; they cost
+    ref_or_zero123: str = one_of("accumulate", "alternate")  # both in every step, or in turn
+    n_ref: int = within(2, 1, 10**9, "steps")  # when alternating: every n-th step is the picture's
+    ref_only_steps: int = within(0, 0, 10**9, "steps")  # at first only the picture
+    guidance_eval: int = within(0, 0, 10**9, "steps")  # save what the guidance sees; 0 is never
+    normal: int = within(1, 1, 10**9, "steps")  # ours: normals, and so their losses, only in every n-th; they cost
 
 
 @threestudio.register("zero123-system")
@@ -57,12 +58,12 @@ class Zero123System(BaseLift3DSystem):
     class Config(BaseLift3DSystem.Config):
         freq: Frequencies = field(default_factory=Frequencies)
         refinement: bool = False  # upstream's second stage, on a mesh; not here
-        ambient_ratio_min: float = 0.5
+        ambient_ratio_min: float = within(0.5, 0, 1)
         # Ours.
-        warm_start_views: int = 0  # 0 is off
-        warm_start_steps: int = 0
-        warm_start_batch: int = 4  # of these views a step
-        warm_start_elevations_deg: list[float] = field(default_factory=lambda: [-10.0, 20.0, 50.0])  # one ring each
+        warm_start_views: int = within(0, 0, 10_000)  # 0 is off
+        warm_start_steps: int = within(0, 0, 10**9)
+        warm_start_batch: int = within(4, 1, 10_000, "views")  # of these views a step
+        warm_start_elevations_deg: list[float] = within([-10.0, 20.0, 50.0], -90, 90, "degrees")  # one ring each
 
     cfg: Config
 
@@ -72,12 +73,6 @@ class Zero123System(BaseLift3DSystem):
             if key.removeprefix("lambda_") not in LOSSES:
                 hint = nearest_name(key, [f"lambda_{name}" for name in LOSSES])
                 raise UserError(f"system.loss: unknown key {key}; {hint}")
-        if self.cfg.freq.ref_or_zero123 not in ("accumulate", "alternate"):
-            raise UserError(f'system.freq.ref_or_zero123: "{self.cfg.freq.ref_or_zero123}"; accumulate or alternate')
-        at_least_1 = {"freq.n_ref": self.cfg.freq.n_ref, "freq.normal": self.cfg.freq.normal}
-        for key, number in (at_least_1 | {"warm_start_batch": self.cfg.warm_start_batch}).items():
-            if number < 1:
-                raise UserError(f"system.{key}: {number}; expected at least 1")
         for name, key in OF_RENDERING.items():
             if self.is_ever_weighed(name) and not self.cfg.renderer.get(key):
                 raise UserError(f"system.loss.lambda_{name} needs system.renderer.{key}=true")

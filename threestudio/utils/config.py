@@ -5,7 +5,8 @@ A wrong key or value fails here, with its file, its full path and the nearest ri
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+import typing
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 import threestudio.utils.resolvers  # noqa: F401  (registers what `${...}` may call)
 from threestudio.errors import UserError, nearest_name
+from threestudio.utils.ranges import Declaration, huge_numbers, refusals, refusals_by_name, within
+from threestudio.utils.seeding import LARGEST_SEED
 
 COMMAND_LINE = "command line"
 
@@ -27,7 +30,7 @@ class ExperimentConfig:
     name: str = "default"
     description: str = ""
     tag: str = ""
-    seed: int = 0
+    seed: int = within(0, 0, LARGEST_SEED)
     use_timestamp: bool = True
     timestamp: str | None = None
     exp_root_dir: str = "outputs"
@@ -36,7 +39,7 @@ class ExperimentConfig:
     exp_dir: str = ""
     trial_name: str = ""
     trial_dir: str = ""
-    n_gpus: int = 1
+    n_gpus: int = within(1, 0, 4096)
 
     # A checkpoint, or a trial folder whose last checkpoint is meant.
     resume: str | None = None
@@ -79,12 +82,16 @@ def load_config(*yamls: str, cli_args: Sequence[str] = (), from_string: bool = F
 def parse_structured(fields: type, cfg: Mapping[str, Any] | DictConfig | None = None) -> Any:
     """`cfg` checked against the dataclass `fields` and completed by its defaults, as a DictConfig.
 
-    Unknown keys, missing values and values of a wrong type raise a one-line `UserError`.
+    Unknown keys, missing values, values of a wrong type and values that are not what the field declares (ranges.py)
+    raise a one-line `UserError`.
     """
     given = cfg if isinstance(cfg, DictConfig) else OmegaConf.create(dict(cfg or {}))
+    _refuse(huge_numbers(config_to_primitive(given), _path_of(given)), given)
     _refuse_unknown_keys(fields, given, _path_of(given), given)
     try:
-        parsed = OmegaConf.merge(OmegaConf.structured(fields), given)
+        parsed = OmegaConf.merge(OmegaConf.structured(fields), _with_floats(fields, given))
+        values: Any = OmegaConf.to_container(parsed, resolve=True)
+        _refuse(refusals(fields, values, _path_of(given)), given)
         if hasattr(fields, "__post_init__"):
             parsed = OmegaConf.structured(OmegaConf.to_object(parsed))
     except OmegaConfBaseException as error:
@@ -98,6 +105,11 @@ def parse_structured(fields: type, cfg: Mapping[str, Any] | DictConfig | None = 
     parsed._set_parent(given._get_parent())
     parsed._metadata.key = given._key()
     return parsed
+
+
+def refuse_arguments(block: Any, declared: Mapping[str, Declaration], path: str) -> None:
+    """Checks a block of another library's arguments by their names; `path` is its key."""
+    _refuse(refusals_by_name(config_to_primitive(block), declared, path), block)
 
 
 def config_to_primitive(config: Any, resolve: bool = True) -> Any:
@@ -169,6 +181,28 @@ def _refuse_unknown_keys(fields: type, given: Any, path: str, root: DictConfig) 
         value = given._get_node(key)
         if dataclasses.is_dataclass(known[key]) and isinstance(value, DictConfig):
             _refuse_unknown_keys(known[key], value, full_key, root)
+
+
+def _with_floats(fields: type, given: Any) -> Any:
+    """Whole numbers as floats where a field takes a float or something else, which OmegaConf takes at its word."""
+    hints = typing.get_type_hints(fields)
+    whole = [
+        key
+        for key, value in given.items_ex(resolve=False)
+        if type(value) is int and float in typing.get_args(hints[key]) and int not in typing.get_args(hints[key])
+    ]
+    if not whole:
+        return given
+    adjusted = given.copy()
+    for key in whole:
+        adjusted[key] = float(given[key])
+    return adjusted
+
+
+def _refuse(found: Iterable[tuple[str, str]], given: Any) -> None:
+    for key, problem in found:
+        source = _source_of(given, key) if isinstance(given, DictConfig) else "config"
+        raise UserError(f"{source}: {key}: {problem}")
 
 
 def _path_of(cfg: DictConfig) -> str:

@@ -20,7 +20,7 @@ def C(value: Any, epoch: int, global_step: int, interpolation: str = "linear") -
     """The schedule's value at this moment; `interpolation` is "linear" or "exp" (linear in the logarithm)."""
     if isinstance(value, (int, float)):
         return value
-    pieces = list(pairwise(_knots(value)))
+    pieces = list(pairwise(knots(value)))
 
     def now(piece: tuple[Knot, Knot]) -> float:
         return epoch if isinstance(piece[1][0], float) else global_step
@@ -35,10 +35,10 @@ def C_max(value: Any) -> float:
     """The largest value that the schedule reaches."""
     if isinstance(value, (int, float)):
         return value
-    return max(height for _, height in _knots(value))
+    return max(height for _, height in knots(value))
 
 
-def _knots(value: Any) -> list[Knot]:
+def knots(value: Any) -> list[Knot]:
     """(step, value) pairs in the order of time."""
     plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
     if not isinstance(plain, (list, tuple)):

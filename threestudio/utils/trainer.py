@@ -1,7 +1,7 @@
 """Lightning's Trainer from the config's `trainer` block, on whatever device there is."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,29 @@ from threestudio.utils.callbacks import (
     ProgressCallback,
     ResumeState,
 )
-from threestudio.utils.config import config_to_primitive
+from threestudio.utils.config import config_to_primitive, refuse_arguments
 from threestudio.utils.interruption import Interruption
+from threestudio.utils.ranges import Declaration, bounds
 
 OURS = ("callbacks", "logger", "plugins", "default_root_dir", "inference_mode", "enable_model_summary", "barebones")
 
 
+COUNT, STEPS = bounds(0, 10**9, whole=True), bounds(-1, 10**9, whole=True)  # -1: no end
+TRAINER = {
+    **dict.fromkeys(("max_steps", "max_epochs", "num_sanity_val_steps"), STEPS),
+    **dict.fromkeys(("min_steps", "min_epochs", "log_every_n_steps", "reload_dataloaders_every_n_epochs"), COUNT),
+    **dict.fromkeys((f"limit_{phase}_batches" for phase in ("train", "val", "test", "predict")), bounds(0, 10**9)),
+    **dict.fromkeys(("accumulate_grad_batches", "check_val_every_n_epoch", "num_nodes"), bounds(1, 10**6, whole=True)),
+    "overfit_batches": bounds(0, 10**9),
+    "val_check_interval": bounds(1e-6, 10**9, "batches, or as a share of an epoch"),
+    "gradient_clip_val": bounds(0, 1e9),
+    "devices": bounds(-1, 4096, whole=True, text=True),
+}
+CHECKPOINT = {"save_top_k": STEPS, "every_n_train_steps": COUNT, "every_n_epochs": COUNT}
+
+
 def build_trainer(cfg: Any, config_path: str, system: Any, train: bool, interruption: Interruption) -> pl.Trainer:
-    options = _checked("trainer", config_to_primitive(cfg.trainer), pl.Trainer, OURS)
+    options = _checked("trainer", cfg.trainer, pl.Trainer, OURS, TRAINER)
     show_progress = options.pop("enable_progress_bar", True)
     files = CheckpointFiles()
     callbacks: list[pl.Callback] = [ProgressCallback()] if show_progress else []
@@ -52,7 +67,7 @@ def build_trainer(cfg: Any, config_path: str, system: Any, train: bool, interrup
 
 def _training_callbacks(cfg: Any, config_path: str, files: CheckpointFiles, interruption: Interruption) -> list:
     folder = Path(cfg.trial_dir)
-    options = _checked("checkpoint", config_to_primitive(cfg.checkpoint), ModelCheckpoint, ("dirpath",))
+    options = _checked("checkpoint", cfg.checkpoint, ModelCheckpoint, ("dirpath",), CHECKPOINT)
     options.setdefault("enable_version_counter", False)  # a resumed run goes on with the same last.ckpt
     return [
         ConfigSnapshotCallback(config_path, cfg, folder / "configs"),
@@ -70,12 +85,15 @@ def _loggers(cfg: Any, system: Any) -> list:
     ]
 
 
-def _checked(block: str, options: dict[str, Any], target: type, ours: tuple[str, ...]) -> dict[str, Any]:
+def _checked(
+    name: str, block: Any, target: type, ours: tuple[str, ...], declared: Mapping[str, Declaration]
+) -> dict[str, Any]:
     known = set(inspect.signature(target).parameters) - set(ours)
-    for key in options:
+    for key in block:
         if key not in known:
-            raise UserError(f"unknown key {block}.{key}; {nearest_name(key, known)}")
-    return options
+            raise UserError(f"unknown key {name}.{key}; {nearest_name(str(key), known)}")
+    refuse_arguments(block, declared, name)
+    return config_to_primitive(block)
 
 
 def _made(block: str, target: Callable[..., Any], **options: Any) -> Any:

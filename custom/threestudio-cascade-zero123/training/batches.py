@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from ..errors import UserError
-from ..seeding import draw_generator
+from ..ranges import within
+from ..seeding import LARGEST_SEED, draw_generator
 from ..zero123.white import on_white
 from .prompts import PromptsConfig
 from .rendered_views import RenderedViews, augment, draw_views
@@ -21,19 +22,20 @@ from .rendered_views import RenderedViews, augment, draw_views
 class RenderedViewsConfig:
     train_folder: str = ""  # as `open_views` takes: packed arrays, a folder of objects, WebDataset shards
     val_folder: str = ""
-    image_size: int | None = None  # views are resized to the model's, which alone can be stated here
-    seed: int = 0
-    batch_size: int = 32  # of one process
-    num_workers: int = 0  # processes that load batches ahead, for each that trains; 0: none, between the steps
-    max_context: int = 4  # true other views as context, at most
-    context_probability: float = 0.5  # of a batch to have any
-    target_shown_probability: float = 0.0  # of a row of such a batch to have the target among them
-    source_first_probability: float = 0.7  # that the source is view 0; 0 where no view is special (Zero-1-to-3's)
+    image_size: int | None = within(None, 1, 8192, "pixels")  # views are resized to the model's; that alone
+    seed: int = within(0, 0, LARGEST_SEED)
+    batch_size: int = within(32, 1, 100_000)  # of one process
+    num_workers: int = within(0, 0, 1024)  # processes that load batches ahead, for each that trains; 0: none
+    max_context: int = within(4, 0, 1000, "views")  # true other views as context, at most
+    context_probability: float = within(0.5, 0, 1)  # of a batch to have any
+    target_shown_probability: float = within(0.0, 0, 1)  # of a row of such a batch to have the target among them
+    source_first_probability: float = within(0.7, 0, 1)  # that the source is view 0; 0 where no view is special
     augment: bool = False  # mirror images, channel permutations and zooms, for few objects; Zero-1-to-3 has none
-    object_ratio: float = 0.75  # to zoom to: larger side of the object's box in the source, over the image side
-    zoom_range: tuple[float, float] = (0.8, 1.3)  # how far views are scaled to reach it; more would crop side views
-    val_objects: int = 192
-    val_batch_size: int = 32
+    object_ratio: float = within(0.75, 0.1, 1)  # to zoom to: larger side of the source's box, over the image side
+    # How far views are scaled to reach it; more would crop side views.
+    zoom_range: tuple[float, float] = within((0.8, 1.3), 0.05, 20, rising=True)
+    val_objects: int = within(192, 1, 10**9)
+    val_batch_size: int = within(32, 1, 100_000)
 
 
 class TrainingViews(IterableDataset):

@@ -7,17 +7,17 @@ every step is the paper's way: everything on the fly.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ..cascade.prompt_views import NEARBY_DEG, angle_pairs, eight_bit
-from ..errors import UserError
+from ..ranges import within
 from ..zero123.model import Zero123
 from ..zero123.pose import Pose, pose_token
-from ..zero123.sampler import sample_ddim
+from ..zero123.sampler import MOST_STEPS, SCALES, sample_ddim
 from .conditions import POSE_KEYS, Batch
 
 AT_ONCE = 8  # examples sampled together, so that small refreshes are not many small batches
@@ -28,23 +28,19 @@ RANDOM_ELEVATION_DEG = (-10.0, 60.0)
 class PromptsConfig:
     """The block `system.prompts`."""
 
-    views_deg: list = field(default_factory=lambda: [list(offset) for offset in NEARBY_DEG])
-    random_views: int = 0  # this many at random poses instead
+    views_deg: list = within([list(offset) for offset in NEARBY_DEG], -720, 720, "degrees")
+    random_views: int = within(0, 0, 1000)  # this many at random poses instead
     coarse_target: bool = True
-    steps: int = 25  # of DDIM
-    scale: float = 3.0  # of classifier-free guidance
-    dropout: float = 0.3  # of each prompt view and of the coarse target, for a whole batch
-    targets: int = 2  # of each example
-    pool: int = 256  # examples, on each process
-    refresh_steps: int = 512  # in which all of them are sampled anew
+    steps: int = within(25, 1, MOST_STEPS, "of DDIM")
+    scale: float = within(3.0, *SCALES)  # of classifier-free guidance
+    dropout: float = within(0.3, 0, 1)  # of each prompt view and of the coarse target, for a whole batch
+    targets: int = within(2, 1, 1000)  # of each example
+    pool: int = within(256, 1, 10**7, "examples")  # on each process
+    refresh_steps: int = within(512, 1, 10**9, "steps")  # in which all of them are sampled anew
 
-    def checked(self) -> "PromptsConfig":
-        """Raises UserError for what cannot be."""
+    def __post_init__(self) -> None:
+        """Raises UserError for what are no angles."""
         angle_pairs("system.prompts.views_deg", self.views_deg)
-        for key, least in (("steps", 1), ("targets", 1), ("pool", 1), ("refresh_steps", 1)):
-            if getattr(self, key) < least:
-                raise UserError(f"system.prompts.{key}: {getattr(self, key)}; expected {least} or more")
-        return self
 
     @property
     def view_count(self) -> int:

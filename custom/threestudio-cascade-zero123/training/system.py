@@ -23,7 +23,8 @@ from threestudio.utils.config import parse_structured
 
 from ..errors import UserError
 from ..novel_view import console_bars
-from ..seeding import draw_generator
+from ..ranges import within
+from ..seeding import LARGEST_SEED, draw_generator
 from ..zero123.architecture import Architecture, build_model
 from ..zero123.diffusers_folder import save_cascade
 from ..zero123.model import Zero123
@@ -48,26 +49,29 @@ class Zero123Training(BaseSystem):
     class Config(BaseSystem.Config):
         architecture: dict = field(default_factory=dict)  # constructor arguments; see zero123/architecture.py
         init_weights: str = ""  # folder of a model to go on from; empty: random weights
-        learning_rate: float = 1e-4
-        projection_lr_factor: float = 10.0  # of cc_projection
-        warmup_steps: int = 100
-        constant_steps: int = 0  # after which the rate falls linearly
-        decay_steps: int = 0  # to `final_lr_factor` at this step; 0: never
-        final_lr_factor: float = 0.05
-        weight_decay: float = 1e-2
-        adam_beta2: float = 0.99
-        condition_dropout: float = 0.05  # each of: tokens, latents, both
-        high_noise_power: float = 0.0
-        last_step_probability: float = 0.0
-        max_snr_weight: float | None = None  # see `loss_weights`; None: the plain error of what is predicted
-        ema_decay: float = 0.9999  # eta of Eq. 13; 1 leaves Base as it is
+        learning_rate: float = within(1e-4, 0, 1)
+        projection_lr_factor: float = within(10.0, 0, 1e4)  # of cc_projection
+        warmup_steps: int = within(100, 0, 10**9)
+        constant_steps: int = within(0, 0, 10**9)  # after which the rate falls linearly
+        decay_steps: int = within(0, 0, 10**9)  # to `final_lr_factor` at this step; 0: never
+        final_lr_factor: float = within(0.05, 0, 1)
+        weight_decay: float = within(1e-2, 0, 100)
+        adam_beta2: float = within(0.99, 0, 0.9999999)
+        condition_dropout: float = within(0.05, 0, 1 / 3)  # each of: tokens, latents, both
+        high_noise_power: float = within(0.0, 0, 100)
+        last_step_probability: float = within(0.0, 0, 1)
+        # See `loss_weights`; None: the plain error of what is predicted.
+        max_snr_weight: float | None = within(None, 1e-6, 1e6)
+        ema_decay: float = within(0.9999, 0, 1)  # eta of Eq. 13; 1 leaves Base as it is
         ema_warmup: bool = True  # for runs that are short beside 1 / (1 - ema_decay) steps
-        encoder_steps: int = 0  # of fitting an image encoder that starts from random weights (encoder_fit.py)
+        encoder_steps: int = within(
+            0, 0, 10**9
+        )  # of fitting an image encoder that starts from random weights (encoder_fit.py)
         train_image_encoder: bool = False
         refiner: bool = False  # train, validate and keep the network as Refiner, beside Base
         prompts: dict = field(default_factory=dict)  # of a Refiner; see PromptsConfig
         gradient_checkpointing: bool = False  # of the U-Net: less memory, a third more time
-        seed: int = 0
+        seed: int = within(0, 0, LARGEST_SEED)
 
     cfg: Config
 
@@ -76,7 +80,7 @@ class Zero123Training(BaseSystem):
         self.model.vae.requires_grad_(False)
         self.model.image_encoder.requires_grad_(self.cfg.train_image_encoder)
         prompts: Any = OmegaConf.to_object(parse_structured(PromptsConfig, self.cfg.prompts))
-        self.pool = ExamplePool(prompts.checked()) if self.cfg.refiner else None
+        self.pool = ExamplePool(prompts) if self.cfg.refiner else None
         if self.pool is not None:
             self.model.settings.prompt_steps, self.model.settings.prompt_scale = prompts.steps, prompts.scale
         self.base = copy.deepcopy(self.model).requires_grad_(False).eval()
@@ -90,7 +94,8 @@ class Zero123Training(BaseSystem):
             model = load_zero123(self.cfg.init_weights)
             announce(self.cfg.init_weights, model)
             return model.requires_grad_(True).train()
-        return build_model(Architecture(**OmegaConf.to_container(OmegaConf.create(self.cfg.architecture))))
+        architecture: Any = OmegaConf.to_object(parse_structured(Architecture, self.cfg.architecture))
+        return build_model(architecture, "system.architecture")
 
     def on_fit_start(self) -> None:
         """A patch autoencoder and an image encoder are fitted once, before the first step; by one process for all."""

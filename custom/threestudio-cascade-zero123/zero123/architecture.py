@@ -1,5 +1,6 @@
 """Builds a Zero-1-to-3 of chosen widths with random weights: the published architecture is the default."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +9,9 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from .model import Settings, Zero123
+from ..errors import UserError, one_line
+from ..ranges import refuse_numbers
+from .model import NETWORK, SCHEDULER, Zero123, settings_of
 from .patch_autoencoder import PatchAutoencoder
 
 
@@ -61,24 +64,30 @@ PUBLISHED = Architecture(
 )
 
 
-def build_model(architecture: Architecture = PUBLISHED) -> Zero123:
-    """A model with random weights; `cc_projection` maps embedding and pose to the U-Net's cross-attention width."""
-    unet = UNet2DConditionModel(**architecture.unet)
-    vae_class = PatchAutoencoder if "patch_size" in architecture.vae else AutoencoderKL
-    image_encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**architecture.image_encoder))
+def build_model(architecture: Architecture = PUBLISHED, key: str = "architecture") -> Zero123:
+    """A model with random weights; `cc_projection` maps embedding and pose to the U-Net's cross-attention width.
+
+    `key` is where the architecture is written, for messages.
+    """
+
+    def part(name: str, build: Callable[..., Any]) -> Any:
+        arguments = getattr(architecture, name)
+        refuse_numbers(f"{key}.{name}", arguments, SCHEDULER if name == "scheduler" else NETWORK)
+        try:
+            return build(**arguments)
+        except Exception as error:  # the libraries check arguments in many ways
+            raise UserError(f"{key}.{name}: {one_line(error)}") from error
+
+    unet = part("unet", UNet2DConditionModel)
+    vae = part("vae", PatchAutoencoder if "patch_size" in architecture.vae else AutoencoderKL)
+    image_encoder = part("image_encoder", lambda **given: CLIPVisionModelWithProjection(CLIPVisionConfig(**given)))
     cc_projection = nn.Linear(image_encoder.config.projection_dim + 4, unet.config.cross_attention_dim)
     for takes_pose in (cc_projection, getattr(unet.class_embedding, "linear_1", None)):
         if takes_pose is not None:
             _let_the_pose_be_heard(takes_pose)
-    scheduler = DDIMScheduler(**architecture.scheduler)
-    return Zero123(
-        unet,
-        vae_class(**architecture.vae),
-        image_encoder,
-        cc_projection,
-        dict(scheduler.config),
-        Settings(**architecture.settings),
-    )
+    scheduler = part("scheduler", DDIMScheduler)
+    settings = settings_of(architecture.settings, f"{key}.settings")
+    return Zero123(unet, vae, image_encoder, cc_projection, dict(scheduler.config), settings)
 
 
 @torch.no_grad()

@@ -22,16 +22,16 @@ from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ..errors import UserError, one_line
+from ..ranges import refuse_numbers
 from .filling import filled
-from .model import Settings, Zero123
+from .model import NETWORK, SCHEDULER, Settings, Zero123, settings_of
 from .patch_autoencoder import PatchAutoencoder
 from .stored_tensor import StoredTensor, Wanted
 from .tensor_files import open_tensors
 from .whole_folder import whole_folder
 
 SETTINGS = "zero123.json"
-POSITIVE = ("image_size", "fovy_deg", "camera_distance", "object_ratio", "prompt_steps")
-SCHEDULER = "scheduler/scheduler_config.json"
+SCHEDULER_FILE = "scheduler/scheduler_config.json"
 PREDICTED = ("epsilon", "v_prediction", "sample")
 PARTS = ("unet", "vae", "image_encoder", "cc_projection")
 SHARED_PARTS = ("vae", "image_encoder")
@@ -52,6 +52,7 @@ def load_folder(folder: Path, wanted: Wanted) -> Zero123:
     def part(name: str, build: Any) -> nn.Module:
         file = part_folder(folder, name) / "config.json"
         config = read_json(file)
+        refuse_numbers(file, config, NETWORK)
         weights = tensors_file(file.parent)
         how = wanted if name in CONVOLUTIONAL else replace(wanted, channels_last=False)
         return filled(lambda: build(config), str(file), _new_names(open_tensors(weights)), weights, how)
@@ -106,15 +107,15 @@ def _write(model: Zero123, folder: Path, parts: Iterable[str]) -> None:
             save_file(tensors, folder / part / SAFETENSORS[1], {"format": "pt"})
         else:
             module.save_pretrained(folder / part)
-    (folder / SCHEDULER).parent.mkdir()
-    (folder / SCHEDULER).write_text(_json({"_class_name": "DDIMScheduler", **model.scheduler_config}))
+    (folder / SCHEDULER_FILE).parent.mkdir()
+    (folder / SCHEDULER_FILE).write_text(_json({"_class_name": "DDIMScheduler", **model.scheduler_config}))
     (folder / SETTINGS).write_text(_json(dataclasses.asdict(model.settings)))
 
 
 def folder_files(folder: Path) -> list[Path]:
     """All files that decide what the model computes."""
     parts = [part_folder(folder, part) for part in PARTS]
-    configs = [part / "config.json" for part in parts[:-1]] + [folder / SCHEDULER, folder / SETTINGS]
+    configs = [part / "config.json" for part in parts[:-1]] + [folder / SCHEDULER_FILE, folder / SETTINGS]
     return [*(file for file in configs if file.exists()), *(tensors_file(part) for part in parts)]
 
 
@@ -181,9 +182,10 @@ def _scheduler_config(folder: Path) -> dict[str, Any]:
 
     Keys with an underscore are diffusers' own; one of them would make it pass over values that the file states.
     """
-    file = folder / SCHEDULER
+    file = folder / SCHEDULER_FILE
     stated = {key: value for key, value in read_json(file).items() if not key.startswith("_")}
     config = {"clip_sample": False, **stated}
+    refuse_numbers(file, config, SCHEDULER)
     try:
         scheduler = DDIMScheduler.from_config(config)
     except Exception as error:  # the library's own, of many kinds
@@ -199,17 +201,7 @@ def _scheduler_config(folder: Path) -> dict[str, Any]:
 def _settings(folder: Path) -> Settings:
     """Those of the published models where the folder is not of our making."""
     file = folder / SETTINGS
-    given = read_json(file) if file.exists() else {}
-    fields = {field.name: field for field in dataclasses.fields(Settings)}
-    for key, value in given.items():
-        if key not in fields:
-            raise UserError(f"{file}: unknown key {key}; known are {', '.join(fields)}")
-        wanted = type(fields[key].default)
-        if type(value) not in ((int, float) if wanted is float else (wanted,)):
-            raise UserError(f"{file}: {key} is {value!r}, expected a {wanted.__name__}")
-        if key in POSITIVE and value <= 0:
-            raise UserError(f"{file}: {key} is {value!r}, expected more than 0")
-    return Settings(**given)
+    return settings_of(read_json(file) if file.exists() else {}, file)
 
 
 def _json(content: dict[str, Any]) -> str:

@@ -10,7 +10,8 @@ Images here are [view 3 h w] in [0, 1] on a white background. Whatever precision
 each part computes in its own, and what goes in and comes out is float32.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -20,6 +21,26 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import CLIPVisionModelWithProjection
 
+from ..errors import UserError
+from ..ranges import Bounds, refuse_numbers, within
+
+# Of the arguments of the networks' and the scheduler's classes, by diffusers' and transformers' names.
+WIDTH, COUNT = (1, 1 << 16), (1, 1024)
+NETWORK: dict[str, Bounds] = {
+    **dict.fromkeys(("in_channels", "out_channels", "block_out_channels", "latent_channels", "norm_num_groups"), WIDTH),
+    **dict.fromkeys(("cross_attention_dim", "projection_class_embeddings_input_dim", "projection_dim"), WIDTH),
+    **dict.fromkeys(("hidden_size", "intermediate_size", "attention_head_dim"), WIDTH),
+    **dict.fromkeys(("layers_per_block", "num_hidden_layers", "num_attention_heads", "patch_size"), COUNT),
+    **dict.fromkeys(("sample_size", "image_size"), (1, 8192)),
+    **dict.fromkeys(("dropout", "attention_dropout"), (0, 1)),
+    "scaling_factor": (1e-9, 1e9),
+    "whitening": (0, 1),
+}
+SCHEDULER: dict[str, Bounds] = {
+    "num_train_timesteps": (2, 100_000),
+    **dict.fromkeys(("beta_start", "beta_end", "trained_betas"), (0, 1)),
+    "steps_offset": (0, 100_000),
+}
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -28,16 +49,29 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class Settings:
     """What the weights were trained for; stored beside them as `zero123.json`."""
 
-    image_size: int = 256
-    fovy_deg: float = 49.1
-    camera_distance: float = 1.5
-    object_ratio: float = 0.75  # larger side of the object's box over the image side
-    cond_elevation_deg: float = 0.0  # typical elevation of a source view
+    image_size: int = within(256, 8, 4096, "pixels")
+    fovy_deg: float = within(49.1, 0.1, 170, "degrees")
+    camera_distance: float = within(1.5, 0.01, 1000)
+    object_ratio: float = within(0.75, 0.1, 1)  # larger side of the object's box over the image side
+    cond_elevation_deg: float = within(0.0, -90, 90, "degrees")  # typical elevation of a source view
     pose_token: str = "zero123"
     patch_tokens: bool = False  # a view's context tokens: its embedding (the paper's), or that and each patch's
-    prompt_steps: int = 25  # of DDIM, and guidance scale: of the views that this Refiner is shown best
-    prompt_scale: float = 3.0
+    prompt_steps: int = within(25, 1, 1000)  # of DDIM, and guidance scale: of the views that this Refiner is shown best
+    prompt_scale: float = within(3.0, 0, 1000)
     notice: str = ""  # what the console tells whoever uses these weights
+
+
+def settings_of(given: Mapping[str, Any], where: object) -> Settings:
+    """Raises UserError, naming `where` they are written and the key, for what are no settings."""
+    known = {field.name: field for field in fields(Settings)}
+    for key, value in given.items():
+        if key not in known:
+            raise UserError(f"{where}: unknown key {key}; known are {', '.join(known)}")
+        wanted = type(known[key].default)
+        if type(value) not in ((int, float) if wanted is float else (wanted,)):
+            raise UserError(f"{where}: {key} is {value!r:.60}, expected a {wanted.__name__}")
+    refuse_numbers(where, given, {key: field.metadata["range"] for key, field in known.items() if field.metadata})
+    return Settings(**given)
 
 
 @dataclass

@@ -19,6 +19,7 @@ Progress = Callable[[int, int], None]
 StepNoise = Callable[[int], Tensor]
 
 MOST_STEPS = 1000  # of DDIM: as many as there are timesteps
+SCALES = (0, 1000)  # of classifier-free guidance
 # At eta 1 and zero terminal SNR, 1 - a - sigma^2 is 0, and rounding would leave the root of a negative number.
 LARGEST_ETA = 1 - 1e-6
 

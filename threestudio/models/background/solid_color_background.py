@@ -9,18 +9,19 @@ from torch import Tensor, nn
 import threestudio
 from threestudio.models.background.base import BaseBackground
 from threestudio.utils.misc import get_seed, step_generator
+from threestudio.utils.ranges import within
 
 
 @threestudio.register("solid-color-background")
 class SolidColorBackground(BaseBackground):
     @dataclass
     class Config(BaseBackground.Config):
-        n_output_dims: int = 3
-        color: tuple = (1.0, 1.0, 1.0)
+        n_output_dims: int = within(3, 1, 256)
+        color: tuple = within((1.0, 1.0, 1.0), 0, 1)
         learned: bool = False
         # In training, replace it by one random colour a view with this probability.
         random_aug: bool = False
-        random_aug_prob: float = 0.5
+        random_aug_prob: float = within(0.5, 0, 1)
 
     cfg: Config
     env_color: Float[Tensor, "channel"]

@@ -11,7 +11,6 @@ from threestudio.errors import UserError
 from threestudio.models.encodings.hash_grid import HashGrid
 from threestudio.models.encodings.progressive import ProgressiveBandHashGrid
 from threestudio.utils.base import Updateable
-from threestudio.utils.config import config_to_primitive
 
 ENCODINGS = {"HashGrid": HashGrid, "ProgressiveBandHashGrid": ProgressiveBandHashGrid}
 
@@ -31,9 +30,8 @@ class CompositeEncoding(nn.Module, Updateable):
 
 def get_encoding(n_input_dims: int, config: Mapping[str, Any]) -> CompositeEncoding:
     """The encoding that `config.otype` names, of points in [0, 1]."""
-    settings = config_to_primitive(config)
-    name = settings.get("otype", "HashGrid")
+    name = config.get("otype", "HashGrid")
     if name not in ENCODINGS:
         raise UserError(f"pos_encoding_config.otype: unknown encoding {name}; supported are {', '.join(ENCODINGS)}")
-    encoding = ENCODINGS[name](n_input_dims, settings)
-    return CompositeEncoding(encoding, include_xyz=settings.get("include_xyz", False))
+    encoding = ENCODINGS[name](n_input_dims, config)
+    return CompositeEncoding(encoding, include_xyz=bool(config.get("include_xyz", False)))

@@ -4,6 +4,8 @@ One table holds all levels, in tiny-cuda-nn's order, so that a checkpoint fits b
 corners are kept for the backward pass where one lookup's take little memory, and computed anew beyond.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,32 +25,51 @@ from threestudio.models.encodings.grid_levels import (
     grid_levels,
 )
 from threestudio.models.encodings.tiny_cuda_nn import tiny_cuda_nn_encoding
+from threestudio.utils.config import config_to_primitive, parse_structured
+from threestudio.utils.ranges import one_of, within
 
+MOST_VERTICES = 1 << 20  # along a side: float32 tells no more points apart
 INITIAL_RANGE = 1e-4
 CHUNK = {"cpu": 1 << 16, "cuda": 1 << 20}
 KEPT_BYTES = 1 << 26
 
 
-class HashGrid(nn.Module):
-    """`config` speaks tiny-cuda-nn's vocabulary; the output is n_levels * n_features_per_level wide, coarse first."""
+@dataclass
+class HashGridConfig:
+    """tiny-cuda-nn's keys."""
 
-    def __init__(self, n_input_dims: int, config: dict[str, Any]) -> None:
+    otype: str = "HashGrid"
+    n_levels: int = within(16, 1, 32)
+    n_features_per_level: int = within(2, 1, 8)
+    log2_hashmap_size: int = within(19, 1, 24)
+    base_resolution: int = within(16, 1, 4096, "cells a side")
+    per_level_scale: float = within(2.0, 1, 4)
+    include_xyz: bool = False  # the coordinates themselves, in [-1, 1], in front of the features
+    type: str = one_of("Hash")
+    interpolation: str = one_of("Linear")
+
+
+class HashGrid(nn.Module):
+    """`config` is a HashGridConfig; the output is n_levels * n_features_per_level wide, coarse first."""
+
+    Config = HashGridConfig
+
+    def __init__(self, n_input_dims: int, config: Mapping[str, Any]) -> None:
         super().__init__()
         if n_input_dims != 3:
             raise UserError(f"pos_encoding_config: a hash grid takes 3 input dimensions, not {n_input_dims}")
-        self.n_levels: int = config.get("n_levels", 16)
-        self.n_features_per_level: int = config.get("n_features_per_level", 2)
-        self.levels = grid_levels(
-            self.n_levels,
-            config.get("log2_hashmap_size", 19),
-            config.get("base_resolution", 16),
-            config.get("per_level_scale", 2.0),
-        )
+        cfg = parse_structured(self.Config, config)
+        self.n_levels: int = cfg.n_levels
+        self.n_features_per_level: int = cfg.n_features_per_level
+        self.levels = grid_levels(cfg.n_levels, cfg.log2_hashmap_size, cfg.base_resolution, cfg.per_level_scale)
+        if self.levels[-1].vertices > MOST_VERTICES:
+            finest = f"{self.levels[-1].scale:.3g} cells a side, more than {MOST_VERTICES}"
+            raise UserError(f"pos_encoding_config: its finest level has {finest}; lower per_level_scale or n_levels")
         self.n_input_dims = n_input_dims
         self.n_output_dims = self.n_levels * self.n_features_per_level
         rows = self.levels[-1].start + self.levels[-1].rows
         self.table = nn.Parameter(torch.empty(rows, self.n_features_per_level).uniform_(-INITIAL_RANGE, INITIAL_RANGE))
-        self._on_cuda = tiny_cuda_nn_encoding(n_input_dims, config)
+        self._on_cuda = tiny_cuda_nn_encoding(n_input_dims, config_to_primitive(cfg))
 
     def forward(self, points: Float[Tensor, "point 3"], n_active: int | None = None) -> Float[Tensor, "point feature"]:
         """Levels from `n_active` on are zero and cost nothing."""

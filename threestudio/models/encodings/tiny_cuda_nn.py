@@ -14,7 +14,8 @@ def tiny_cuda_nn_encoding(n_input_dims: int, config: dict[str, Any]) -> Callable
         return None
     import tinycudann
 
-    encoding = tinycudann.Encoding(n_input_dims, {**config, "otype": "Grid", "type": "Hash"}, dtype=torch.float32)
+    theirs = {key: value for key, value in config.items() if key != "include_xyz"}
+    encoding = tinycudann.Encoding(n_input_dims, {**theirs, "otype": "Grid", "type": "Hash"}, dtype=torch.float32)
 
     def encode(points: Tensor, table: Tensor) -> Tensor:
         # The module's own parameters are put aside: its layout is ours, and ours is what is trained and saved.

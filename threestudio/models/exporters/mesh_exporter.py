@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 import threestudio
-from threestudio.errors import UserError, nearest_name
 from threestudio.models import mesh_cleaning
 from threestudio.models.exporters.base import Exporter, ExporterOutput
 from threestudio.models.image_projection import picture_through, project_picture
@@ -16,6 +15,7 @@ from threestudio.models.mesh import Mesh, TexturedMesh
 from threestudio.models.texture_atlas import pad, rasterise, unwrap
 from threestudio.models.texture_bake import field_albedo
 from threestudio.models.visible_relief import filled_pits
+from threestudio.utils.ranges import one_of, within
 
 FORMATS = {
     "glb+obj": ("glb", "obj"),
@@ -32,18 +32,18 @@ MANY_FACES = 150_000
 class MeshExporter(Exporter):
     @dataclass
     class Config(Exporter.Config):
-        fmt: str = "glb+obj"  # or glb, obj-mtl, obj (upstream: colours at the vertices instead of a texture)
+        fmt: str = one_of(*FORMATS)  # obj as upstream's: colours at the vertices instead of a texture
         save_name: str = "model"
         save_normal: bool = True
         save_uv: bool = True
         save_texture: bool = True
-        texture_size: int = 1024  # pixels
-        texture_format: str = "png"  # or jpg; of the OBJ's texture, the GLB's is always PNG
+        texture_size: int = within(1024, 16, 16384, "pixels")
+        texture_format: str = one_of(*TEXTURE_FORMATS)  # of the OBJ's texture, the GLB's is always PNG
         xatlas_chart_options: dict = field(default_factory=dict)
         xatlas_pack_options: dict = field(default_factory=dict)
         context_type: str = "cpu"  # upstream's choice of an OpenGL or CUDA rasteriser; this one needs neither
-        max_faces: int = 40_000  # 0 keeps all
-        smooth_iterations: int = 5  # of Taubin smoothing; 0 for none
+        max_faces: int = within(40_000, 0, 10**8)  # 0 keeps all
+        smooth_iterations: int = within(5, 0, 1000)  # of Taubin smoothing; 0 for none
         fill_pits: bool = True  # small hollows in the side that the picture shows: they tear its projection
         restore_parts: bool = True  # thin parts that the picture shows and that the surface has lost
         project_image: bool = True  # the picture's own colours on the part of the surface that it shows
@@ -53,7 +53,6 @@ class MeshExporter(Exporter):
     restored: Solid | None = None  # of the last surface
 
     def __call__(self) -> list[ExporterOutput]:
-        self._check_config()
         mesh = self.surface_with_vertex_colors() if self.cfg.fmt == "obj" else self.surface_and_texture()
         return [self._output(save_type, mesh) for save_type in FORMATS[self.cfg.fmt]]
 
@@ -119,12 +118,6 @@ class MeshExporter(Exporter):
         cfg = self.geometry.cfg
         smallest = cfg.isosurface_outlier_n_faces_threshold
         return mesh_cleaning.remove_floaters(mesh, smallest) if cfg.isosurface_remove_outliers else mesh
-
-    def _check_config(self) -> None:
-        for key, known in (("fmt", FORMATS), ("texture_format", TEXTURE_FORMATS)):
-            value = getattr(self.cfg, key)
-            if value not in known:
-                raise UserError(f'system.exporter.{key}: unknown "{value}"; {nearest_name(value, known)}')
 
     def _output(self, save_type: str, mesh: Mesh | TexturedMesh) -> ExporterOutput:
         params = {"mesh": mesh}

@@ -11,6 +11,9 @@ from torch import Tensor
 from threestudio.models.isosurface import Amend, IsosurfaceSettings, extract_isosurface
 from threestudio.models.mesh import Mesh
 from threestudio.utils.base import BaseModule
+from threestudio.utils.ranges import within
+
+RADII = (1e-3, 1e3)  # world units
 
 
 def box_of_radius(radius: float) -> Float[Tensor, "2 3"]:
@@ -32,18 +35,18 @@ class BaseImplicitGeometry(BaseGeometry):
     @dataclass
     class Config(BaseGeometry.Config):
         # Half the side of the box around the origin, in world units.
-        radius: float = 1.0
+        radius: float = within(1.0, *RADII, "world units")
 
         # Upstream's keys for meshing; see `models/isosurface.py` for what each does here.
         isosurface: bool = True
         isosurface_method: str = "mc-cpu"
-        isosurface_resolution: int = 160
-        isosurface_threshold: float | str = "auto"
-        isosurface_chunk: int = 0
+        isosurface_resolution: int = within(160, 8, 2048)
+        isosurface_threshold: float | str = within("auto", 0, 1e6, "of density", words=("auto",))
+        isosurface_chunk: int = within(0, 0, 10**9, "points")
         isosurface_coarse_to_fine: bool = True
         isosurface_deformable_grid: bool = False
         isosurface_remove_outliers: bool = True
-        isosurface_outlier_n_faces_threshold: int | float = 0.01
+        isosurface_outlier_n_faces_threshold: int | float = within(0.01, 0, 10**9, "faces, or as a share of them")
 
     cfg: Config
     bbox: Float[Tensor, "2 3"]

@@ -18,22 +18,22 @@ from threestudio.errors import UserError
 from threestudio.models.geometry.base import BaseImplicitGeometry, to_unit_cube
 from threestudio.models.geometry.visual_hull import VisualHull
 from threestudio.models.networks import get_activation, get_encoding, get_mlp
+from threestudio.utils.ranges import one_of, within
 
 BLOBS = ("blob_magic3d", "blob_dreamfusion")
-NORMAL_TYPES = ("analytic", "finite_difference", "finite_difference_laplacian", "pred")
 
 
 @threestudio.register("implicit-volume")
 class ImplicitVolume(BaseImplicitGeometry):
     @dataclass
     class Config(BaseImplicitGeometry.Config):
-        n_input_dims: int = 3
-        n_feature_dims: int = 3
+        n_input_dims: int = within(3, 3, 3)
+        n_feature_dims: int = within(3, 0, 256)
         density_activation: str | None = "softplus"
-        density_bias: float | str = "blob_magic3d"
+        density_bias: float | str = within("blob_magic3d", -1e4, 1e4, words=BLOBS)
         # Height of the blob before activation, and its radius or standard deviation in world units.
-        density_blob_scale: float = 10.0
-        density_blob_std: float = 0.5
+        density_blob_scale: float = within(10.0, -1e4, 1e4)
+        density_blob_std: float = within(0.5, 1e-3, 1e3, "world units")
         pos_encoding_config: dict = field(
             default_factory=lambda: {
                 "otype": "HashGrid",
@@ -55,18 +55,14 @@ class ImplicitVolume(BaseImplicitGeometry):
         )
         # Ours: nothing outside the silhouette's cone; the system carves it (visual_hull.py).
         visual_hull: bool = False
-        # One of NORMAL_TYPES; None is a field without normals.
-        normal_type: str | None = "finite_difference"
-        finite_difference_normal_eps: float = 0.01
+        # None is a field without normals.
+        normal_type: str | None = one_of("finite_difference", "analytic", "finite_difference_laplacian", "pred")
+        finite_difference_normal_eps: float = within(0.01, 1e-6, 10, "world units")
 
     cfg: Config
 
     def configure(self) -> None:
         super().configure()
-        if isinstance(self.cfg.density_bias, str) and self.cfg.density_bias not in BLOBS:
-            raise UserError(f"density_bias: {self.cfg.density_bias} is neither a number nor one of {', '.join(BLOBS)}")
-        if self.cfg.normal_type is not None and self.cfg.normal_type not in NORMAL_TYPES:
-            raise UserError(f"normal_type: unknown {self.cfg.normal_type}; supported are {', '.join(NORMAL_TYPES)}")
         self.density_activation = get_activation(self.cfg.density_activation)
         self.hull = VisualHull() if self.cfg.visual_hull else None
         self.encoding = get_encoding(self.cfg.n_input_dims, self.cfg.pos_encoding_config)

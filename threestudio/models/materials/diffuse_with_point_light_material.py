@@ -16,6 +16,7 @@ from threestudio.errors import UserError
 from threestudio.models.materials.base import BaseMaterial
 from threestudio.models.networks import get_activation
 from threestudio.utils.misc import get_seed, step_generator
+from threestudio.utils.ranges import within
 
 SHADINGS = ("albedo", "textureless", "diffuse")
 
@@ -24,13 +25,13 @@ SHADINGS = ("albedo", "textureless", "diffuse")
 class DiffuseWithPointLightMaterial(BaseMaterial):
     @dataclass
     class Config(BaseMaterial.Config):
-        ambient_light_color: tuple[float, float, float] = (0.1, 0.1, 0.1)
-        diffuse_light_color: tuple[float, float, float] = (0.9, 0.9, 0.9)
+        ambient_light_color: tuple[float, float, float] = within((0.1, 0.1, 0.1), 0, 100)
+        diffuse_light_color: tuple[float, float, float] = within((0.9, 0.9, 0.9), 0, 100)
         # Until this step there is no shading.
-        ambient_only_steps: int = 1000
+        ambient_only_steps: int = within(1000, 0, 10**9, "steps")
         # After it: how often a call shades, and how often such a call leaves the texture out.
-        diffuse_prob: float = 0.75
-        textureless_prob: float = 0.5
+        diffuse_prob: float = within(0.75, 0, 1)
+        textureless_prob: float = within(0.5, 0, 1)
         albedo_activation: str = "sigmoid"
         # Draw the share of ambient light for each call in training.
         soft_shading: bool = False

@@ -10,16 +10,17 @@ import threestudio
 from threestudio.errors import UserError
 from threestudio.models.materials.base import BaseMaterial
 from threestudio.models.networks import get_activation, get_mlp
+from threestudio.utils.ranges import within
 
 
 @threestudio.register("no-material")
 class NoMaterial(BaseMaterial):
     @dataclass
     class Config(BaseMaterial.Config):
-        n_output_dims: int = 3
+        n_output_dims: int = within(3, 1, 256)
         color_activation: str = "sigmoid"
         # Given both, a network turns that many features into the colour.
-        input_feature_dims: int | None = None
+        input_feature_dims: int | None = within(None, 1, 256)
         mlp_network_config: dict | None = None
         requires_normal: bool = False
 

@@ -7,9 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from threestudio.models.background.base import BaseBackground
-from threestudio.models.geometry.base import BaseGeometry, box_of_radius
+from threestudio.models.geometry.base import RADII, BaseGeometry, box_of_radius
 from threestudio.models.materials.base import BaseMaterial
 from threestudio.utils.base import BaseModule
+from threestudio.utils.ranges import within
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Renderer(BaseModule):
     @dataclass
     class Config(BaseModule.Config):
         # Half the side of the box that is rendered, in world units.
-        radius: float = 1.0
+        radius: float = within(1.0, *RADII, "world units")
 
     cfg: Config
     bbox: Float[Tensor, "2 3"]

@@ -13,7 +13,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 import threestudio
-from threestudio.errors import UserError
 from threestudio.models.background.base import BaseBackground
 from threestudio.models.geometry.base import BaseGeometry
 from threestudio.models.materials.base import BaseMaterial
@@ -24,6 +23,7 @@ from threestudio.models.renderers.ray_weights import MIN_TRANSMITTANCE, composit
 from threestudio.models.renderers.samples import RaySamples
 from threestudio.models.renderers.visibility import only_visible
 from threestudio.utils.misc import get_seed, step_generator
+from threestudio.utils.ranges import one_of, within
 
 # How far the second look at the normals is from the first, in world units (standard deviation).
 NORMAL_PERTURBATION = 0.01
@@ -34,45 +34,40 @@ class NeRFVolumeRenderer(VolumeRenderer):
     @dataclass
     class Config(VolumeRenderer.Config):
         # Steps along the box's diagonal.
-        num_samples_per_ray: int = 512
-        # Samples that pass through the field at once in evaluation.
-        eval_chunk_size: int = 160000
+        num_samples_per_ray: int = within(512, 1, 100_000)
+        # Samples that pass through the field at once in evaluation; 0 is all.
+        eval_chunk_size: int = within(160000, 0, 10**9)
         # Shift each ray's steps at random in training.
         randomized: bool = True
 
-        near_plane: float = 0.0
-        far_plane: float = 1e10
+        near_plane: float = within(0.0, 0, 1e10, "world units")
+        far_plane: float = within(1e10, 1e-3, 1e10, "world units")
 
         # Outputs in training that cost normals: `comp_normal`, `normal_perturb`.
         return_comp_normal: bool = False
         return_normal_perturb: bool = False
 
-        estimator: str = "occgrid"
+        estimator: str = one_of("occgrid")
         # Skip empty cells, and then samples that are transparent or hidden.
         grid_prune: bool = True
         prune_alpha_threshold: bool = True
         # Ours: the latter in training too; worth it where a sample's gradient costs much more than its density.
         prune_in_training: bool = True
         # Steps between updates of the grid, and how much of a cell's opacity survives one: less of both for short runs.
-        grid_update_every: int = 16
-        grid_decay: float = 0.95
+        grid_update_every: int = within(16, 1, 10**9, "steps")
+        grid_decay: float = within(0.95, 0, 1)
 
         # Upstream's keys for its other estimators.
         proposal_network_config: dict | None = None
         prop_optimizer_config: dict | None = None
         prop_scheduler_config: dict | None = None
-        num_samples_per_ray_proposal: int = 64
-        num_samples_per_ray_importance: int = 64
+        num_samples_per_ray_proposal: int = within(64, 0, 100_000)
+        num_samples_per_ray_importance: int = within(64, 0, 100_000)
 
     cfg: Config
 
     def configure(self, geometry: BaseGeometry, material: BaseMaterial, background: BaseBackground) -> None:
         super().configure(geometry, material, background)
-        if self.cfg.estimator != "occgrid":
-            raise UserError(f'renderer.estimator: "{self.cfg.estimator}" is not supported; the one that is: occgrid')
-        for key in ("num_samples_per_ray", "grid_update_every"):
-            if self.cfg[key] < 1:
-                raise UserError(f"renderer.{key}: {self.cfg[key]}; expected at least 1")
         self.grid = OccupancyGrid(self.bbox, decay=self.cfg.grid_decay)
         self.render_step_size = 2.0 * 3.0**0.5 * self.cfg.radius / self.cfg.num_samples_per_ray
         self._step, self._calls = 0, 0
