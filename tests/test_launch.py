@@ -214,7 +214,7 @@ def test_changed_settings_of_a_resumed_run_are_said(workplace, capsys):
         ("system.optimizer.name=AdaW", 'system.optimizer.name: unknown "AdaW"; did you mean AdamW?'),
         ("exp_root_dir=cat.png", "cat.png: not a folder"),
         ("trainer.precision=17", "trainer: "),
-        ("checkpoint.save_top_k=-2", "checkpoint: "),
+        ("checkpoint.save_top_k=-2", "checkpoint.save_top_k: -2 is not within -1"),
         ("seed=-1", "seed: -1 is not within 0 and"),
         ("max_steps", "command line: unknown argument max_steps; settings are given as key=value"),
         ("data=[1", "command line: data=[1: "),
@@ -301,3 +301,84 @@ def test_launch_runs_as_a_script():
     )
     assert finished.returncode == 2
     assert finished.stderr.strip() == "nowhere.yaml: no such config file"
+
+
+def damaged(change):
+    """The run's last checkpoint, with something else in it."""
+    path = Path("outputs/toy/cat/ckpts/last.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    change(checkpoint)
+    torch.save(checkpoint, path)
+
+
+def set_in(*keys, to):
+    def change(checkpoint):
+        part = checkpoint
+        for key in keys[:-1]:
+            part = part[key]
+        part[keys[-1]] = to
+
+    return change
+
+
+NAN = float("nan")
+ODD = {
+    "no counters": (set_in("loops", to={}), "a part of it is missing or odd (KeyError: 'fit_loop')"),
+    "no version": (lambda checkpoint: checkpoint.pop("pytorch-lightning_version"), "no pytorch-lightning_version"),
+    "string weights": (set_in("state_dict", "geometry.color", to="red"), "geometry.color is 'red', expected a Tensor"),
+    "whole weights": (
+        set_in("state_dict", "geometry.color", to=torch.zeros(3, dtype=torch.int64)),
+        "geometry.color is torch.int64 there, torch.float32 here",
+    ),
+    "nan weights": (set_in("state_dict", "geometry.color", to=torch.full((3,), NAN)), "values that are not finite"),
+    "no optimiser": (set_in("optimizer_states", to=None), "optimizer_states is None, expected a list"),
+    "optimisers gone": (set_in("optimizer_states", to=[]), "optimizer_states"),
+    "empty optimiser": (
+        set_in("optimizer_states", 0, "state", to={}),
+        "optimizer_states: none for some of the weights",
+    ),
+    "other optimiser": (
+        set_in("optimizer_states", 0, "state", 0, "exp_avg", to=torch.zeros(7)),
+        "optimizer_states: exp_avg is (7,), its weights (3,)",
+    ),
+    "nan optimiser": (
+        set_in("optimizer_states", 0, "state", 0, "exp_avg", to=torch.full((3,), NAN)),
+        "optimizer_states: exp_avg holds what are no finite numbers",
+    ),
+    "negative step": (set_in("global_step", to=-3), "global_step is -3, expected a whole number from 0 on"),
+    "random numbers": (set_in("random", to={"python": 3}), "random is no state of random numbers"),
+    "config": (set_in("config", to=[1]), "config is [1], expected a dict"),
+    "callbacks": (set_in("callbacks", to=3), "callbacks is 3, expected a dict"),
+}
+
+
+@pytest.mark.parametrize("change, message", ODD.values(), ids=ODD)
+def test_an_odd_or_missing_part_of_a_checkpoint_is_named(workplace, capsys, change, message):
+    assert run("trainer.max_steps=4") == 0
+    damaged(change)
+    capsys.readouterr()
+    assert run("resume=outputs/toy/cat", "trainer.max_steps=8") == 2
+    line = only_error(capsys)
+    assert "last.ckpt: " in line and message in line
+
+
+def test_training_stops_at_the_first_term_that_is_not_finite_and_keeps_the_last_checkpoint(workplace, capsys):
+    assert run("system.nan_at_step=6") == 2
+    line = only_error(capsys)
+    assert line.startswith("step 6: train/toy is not finite; training stopped, outputs/toy/cat/ckpts/last.ckpt is as")
+    step, color = colors()
+    assert step == 4 and torch.isfinite(color).all()
+
+
+def test_training_stops_at_a_gradient_that_is_not_finite(workplace, capsys):
+    assert run("system.nan_gradient_at_step=2") == 2
+    assert only_error(capsys).startswith("step 2: the gradient of geometry.color is not finite; training stopped")
+    assert not Path("outputs").exists() or not list(Path("outputs").rglob("*.ckpt"))
+
+
+def test_what_a_killed_run_has_left_half_written_is_removed_by_the_next(workplace):
+    assert run("trainer.max_steps=4") == 0
+    left = Path("outputs/toy/cat/ckpts/.last.99999999.part.ckpt")
+    left.write_bytes(b"half")
+    assert run("resume=outputs/toy/cat", "trainer.max_steps=8") == 0
+    assert not left.exists()

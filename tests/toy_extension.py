@@ -97,6 +97,8 @@ class ToySystem(BaseLift3DSystem):
         signal_at: int = -1  # step in which the process gets a signal
         signal_in: str = "train"  # or validation, start
         signal_name: str = "SIGTERM"
+        nan_at_step: int = -1  # of the loss
+        nan_gradient_at_step: int = -1  # of the gradient alone
 
     def on_fit_start(self):
         super().on_fit_start()
@@ -106,6 +108,11 @@ class ToySystem(BaseLift3DSystem):
     def training_step(self, batch, batch_idx):
         noise = torch.randn(3) + random.random() + float(np.random.rand())
         loss = (self(batch)["comp_rgb"].mean() - 0.9) ** 2 + ((self.geometry.color[:3] - noise) ** 2).mean()
+        toy = loss * (float("nan") if self.true_global_step == self.cfg.nan_at_step else 1.0)
+        if self.true_global_step == self.cfg.nan_gradient_at_step:
+            toy = toy + (self.geometry.color - self.geometry.color).abs().sqrt().sum()
+        loss = toy
+        self.log("train/toy", toy)
         self.log("train/loss", loss, prog_bar=True)
         self.send_signal("train")
         return loss

@@ -14,6 +14,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 import threestudio
 from threestudio.errors import UserError
 from threestudio.extensions import load_extensions
+from threestudio.utils.atomic import remove_unfinished
 from threestudio.utils.checkpoint import load_checkpoint
 from threestudio.utils.config import load_config
 from threestudio.utils.interruption import Interrupted, Interruption
@@ -23,8 +24,9 @@ from threestudio.utils.resume import (
     adopt_trial_folder,
     find_checkpoint,
     picture_of_run,
+    refuse_incomplete,
     refuse_other_config,
-    refuse_weights_alone,
+    restoring,
     warn_of_other_settings,
 )
 from threestudio.utils.trainer import build_trainer
@@ -58,7 +60,7 @@ def run(arguments: argparse.Namespace, overrides: list[str], interruption: Inter
     if checkpoint is not None:
         _take_up(checkpoint, cfg, system, mode)
     trainer = build_trainer(cfg, arguments.config, system, mode == "train", interruption)
-    with _TrialFolder(Path(cfg.trial_dir), trainer):
+    with _TrialFolder(Path(cfg.trial_dir), trainer), restoring(cfg.resume):
         _phases(mode, cfg, trainer, system, data)
     if trainer.is_global_zero:
         threestudio.info(f"Results are in {cfg.trial_dir}")
@@ -92,7 +94,7 @@ def _resumed_checkpoint(cfg: Any, mode: str) -> dict[str, Any] | None:
     path = find_checkpoint(cfg.resume)
     cfg.resume = str(path)
     checkpoint = load_checkpoint(path)
-    refuse_weights_alone(path, checkpoint, mode == "train")
+    refuse_incomplete(path, checkpoint, mode == "train")
     return checkpoint
 
 
@@ -115,14 +117,15 @@ def refuse_unwritable(folder: Path) -> None:
 
 
 class _TrialFolder:
-    """Takes a folder away again in which the run came to nothing."""
+    """Clears away what a killed run has left in its folder, and the folder in which this one came to nothing."""
 
     def __init__(self, folder: Path, trainer: pl.Trainer) -> None:
         self.folder, self.trainer = folder, trainer
         self.existed = folder.exists()
 
     def __enter__(self) -> None:
-        pass
+        if self.trainer.is_global_zero:
+            remove_unfinished(self.folder)
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         for logger in self.trainer.loggers:

@@ -218,12 +218,12 @@ def test_a_host_that_hands_no_picture_over_has_it_read_and_centred(make, cascade
     [
         ({"base": {}}, "guidance.base.weights must be given"),
         ({"base": {"weight": "x"}}, "guidance.base.weight: unknown key"),
-        ({"weighting": "snr"}, 'guidance.weighting "snr"'),
-        ({"precision": "half"}, 'precision "half"'),
-        ({"encoder_gradient": "none"}, 'guidance.encoder_gradient "none"'),
+        ({"weighting": "snr"}, 'weighting: "snr" is unknown; known are sds, x0'),
+        ({"precision": "half"}, 'precision: "half" is unknown; known are'),
+        ({"encoder_gradient": "none"}, 'encoder_gradient: "none" is unknown; known are'),
         ({"refiner": {"weights": "/nowhere"}}, "/nowhere: no such folder"),
         ({"prompt_views": [[45.0]]}, "guidance.prompt_views"),
-        ({"prompt_steps": 0}, "guidance.prompt_steps: 0 is not within 1 and 1000"),
+        ({"prompt_steps": 0}, "prompt_steps: 0 is not within 1 and 1000"),
     ],
     ids=[
         "no weights",

@@ -95,7 +95,7 @@ def test_a_second_run_takes_the_prompt_views_from_the_cache(run, capsys):
         ([], "--train", "novel-view-system trains nothing: pass --test, without resume="),
         (["resume=somewhere"], "--test", "novel-view-system trains nothing: pass --test, without resume="),
         (["system.azimuths=[]"], "--test", "no target view: give poses, or azimuths and elevations"),
-        (["system.steps=0"], "--test", "steps 0"),
+        (["system.steps=0"], "--test", "system.steps: 0 is not within 1 and 1000 of DDIM"),
         (["system.base.weights=''"], "--test", "system.base.weights must be given"),
         (["system.base.wieghts=base"], "--test", "system.base.wieghts: unknown key; known are weights"),
         (["system.prompt_views=[[1]]"], "--test", "system.prompt_views: [[1]] is not a list of [azimuth_deg"),

@@ -180,7 +180,10 @@ def test_alternating_steps_take_one_rendering_each(make):
     [
         ({"loss": {"lambda_sparsty": 1.0}}, "unknown key lambda_sparsty; did you mean lambda_sparsity"),
         ({"freq": {"guidance_evl": 1}}, "guidance_evl"),
-        ({"freq": {"ref_or_zero123": "both"}}, "accumulate or alternate"),
+        (
+            {"freq": {"ref_or_zero123": "both"}},
+            'freq.ref_or_zero123: "both" is unknown; known are accumulate, alternate',
+        ),
         ({"freq": {"normal": 0}}, "freq.normal: 0 is not within 1 and"),
         ({"warm_start_batch": 0}, "warm_start_batch: 0 is not within 1 and"),
         ({"loss": {"lambda_normal_smooth": 1.0}, "renderer": {}}, "needs system.renderer.return_comp_normal=true"),

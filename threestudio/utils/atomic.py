@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,24 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # a read-only disk says so once, above, by the name that was asked for
             partial.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """What writers that were killed have left in a folder and below it; one that still runs keeps its own."""
+    for path in folder.rglob(".*.part*"):
+        named = re.fullmatch(r"\..+\.(\d+)\.part(\..*)?", path.name)
+        if named and not _runs(int(named[1])):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @contextlib.contextmanager

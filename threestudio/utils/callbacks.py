@@ -12,12 +12,14 @@ import pytorch_lightning as pl
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
-from threestudio.utils.checkpoint import load_checkpoint, save_checkpoint
+from threestudio.utils.checkpoint import REMEDY, load_checkpoint, save_checkpoint
 from threestudio.utils.config import config_to_primitive, dump_config
 from threestudio.utils.interruption import Interrupted, Interruption
 from threestudio.utils.progress import Stage, stage
 from threestudio.utils.random_state import random_state, set_random_state
+from threestudio.utils.resume import refuse_other_optimizer
 
 
 class CheckpointFiles(TorchCheckpointIO):
@@ -48,10 +50,17 @@ class ResumeState(pl.Callback):
         self.just_loaded = False
         self.loops: dict[str, Any] = {}
 
-    def on_train_batch_start(self, *args: Any) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.just_loaded and trainer.global_step > 0:
+            refuse_other_optimizer(Path(str(trainer.ckpt_path)), trainer.optimizers)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
         """As late as possible: starting up draws numbers too."""
         if self.just_loaded and self.random is not None:
-            set_random_state(self.random)
+            try:
+                set_random_state(self.random)
+            except Exception as error:  # Python, numpy and torch check theirs in their own ways
+                raise UserError(f"{trainer.ckpt_path}: random is no state of random numbers; {REMEDY}") from error
         self.just_loaded = False
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:

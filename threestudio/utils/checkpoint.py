@@ -4,6 +4,7 @@ import errno
 import os
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def load_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> 
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(f"{path}: holds Python objects that are not loaded from a checkpoint; {REMEDY}") from None
-    except (RuntimeError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever a damaged pickle makes of the stack that it is read with
         raise UserError(f"{path}: damaged ({_first_line(error)}); {REMEDY}") from None
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise UserError(f"{path}: not a training checkpoint (no state_dict in it); {REMEDY}")
@@ -78,11 +79,22 @@ def _check_archive(path: Path) -> None:
         raise UserError(f"{path}: truncated (its index is missing after {size / 1e6:.1f} MB); {REMEDY}")
     try:
         with zipfile.ZipFile(path) as archive:
+            _refuse_inflation(path, archive)
             broken = archive.testzip()
-    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, zlib.error) as error:
         raise UserError(f"{path}: damaged ({_first_line(error)}); {REMEDY}") from None
     if broken is not None:
         raise UserError(f"{path}: damaged (checksum of {broken}); {REMEDY}")
+
+
+def _refuse_inflation(path: Path, archive: zipfile.ZipFile) -> None:
+    """torch.save compresses nothing, so that a file takes no more memory than it has bytes."""
+    for record in archive.infolist():
+        if record.compress_type != zipfile.ZIP_STORED:
+            raise UserError(
+                f"{path}: {record.filename} is compressed, {record.file_size / 1e6:.1f} MB in "
+                f"{record.compress_size / 1e6:.1f} MB, which no checkpoint is; {REMEDY}"
+            )
 
 
 def _first_line(error: BaseException) -> str:

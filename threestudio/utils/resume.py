@@ -1,15 +1,21 @@
 """Which checkpoint a run goes on from, and whether it was made by the same config."""
 
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 import threestudio
 from threestudio.errors import UserError
+from threestudio.utils.checkpoint import REMEDY
 from threestudio.utils.config import config_to_primitive
 
 # What decides which weights there are.
@@ -19,6 +25,13 @@ PICTURE = (
     *("image_path", "background_removal", "object_ratio", "recenter", "fill_white"),
     *("default_elevation_deg", "default_azimuth_deg", "default_camera_distance", "default_fovy_deg"),
 )
+# The parts of a checkpoint.
+LOOKED_AT = {"epoch": int, "global_step": int}
+GONE_ON_FROM = {
+    **{"optimizer_states": list, "lr_schedulers": list},
+    **{"pytorch-lightning_version": str, "loops": dict, "callbacks": dict},
+}
+OPTIONAL = {"config": dict, "random": dict}
 # What decides where a trial's folder is.
 TRIAL_NAME = ("exp_root_dir", "name", "tag", "timestamp", "use_timestamp")
 # What may differ between a run and its continuation without a word.
@@ -60,11 +73,64 @@ def adopt_trial_folder(cfg: Any, checkpoint: Path, config: str | None = None) ->
         cfg.trial_name, cfg.trial_dir = trial.name, os.path.join(cfg.exp_dir, trial.name)
 
 
-def refuse_weights_alone(path: Path, checkpoint: Mapping[str, Any], train: bool) -> None:
-    """A looked-at checkpoint has to know its step; one to go on from, the optimiser too."""
-    for key in ("epoch", "global_step", *(("optimizer_states", "lr_schedulers") if train else ())):
+def refuse_incomplete(path: Path, checkpoint: Mapping[str, Any], train: bool) -> None:
+    """A looked-at checkpoint has to know its step; one to go on from, the optimiser and Lightning's counters too."""
+    for key, kind in (LOOKED_AT | (GONE_ON_FROM if train else {})).items():
         if key not in checkpoint:
             raise UserError(f"{path}: weights without the state of a run (no {key}); pass them as system.weights=")
+        _refuse_other_kind(path, key, checkpoint[key], kind)
+    for key, kind in OPTIONAL.items():
+        _refuse_other_kind(path, key, checkpoint.get(key, kind()), kind)
+    for key, value in checkpoint["state_dict"].items():
+        _refuse_other_kind(path, f"state_dict: {key}", value, Tensor)
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise UserError(f"{path}: state_dict: {key} holds values that are not finite; {REMEDY}")
+
+
+def _refuse_other_kind(path: Path, key: str, value: Any, kind: type) -> None:
+    if type(value) is bool or not isinstance(value, kind) or (isinstance(value, int) and value < 0):
+        expected = "a whole number from 0 on" if kind is int else f"a {kind.__name__}"
+        raise UserError(f"{path}: {key} is {value!r:.40}, expected {expected}; {REMEDY}")
+
+
+def refuse_other_optimizer(path: Path, optimizers: Sequence[Optimizer]) -> None:
+    """The optimisers, with the states that were restored: torch looks at these only when it steps."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                state = optimizer.state.get(parameter, {})
+                if parameter.requires_grad and not state and "betas" in group:
+                    raise UserError(f"{path}: optimizer_states: none for some of the weights; {REMEDY}")
+                for key, value in state.items():
+                    _refuse_other_state(path, key, value, parameter)
+
+
+def _refuse_other_state(path: Path, key: str, value: Any, parameter: Tensor) -> None:
+    if value is None or (isinstance(value, (int, float)) and math.isfinite(value)):
+        return
+    if not isinstance(value, Tensor) or not value.is_floating_point() or not torch.isfinite(value).all():
+        raise UserError(f"{path}: optimizer_states: {key} holds what are no finite numbers; {REMEDY}")
+    if value.numel() > 1 and value.shape != parameter.shape:
+        shapes = f"{tuple(value.shape)}, its weights {tuple(parameter.shape)}"
+        raise UserError(f"{path}: optimizer_states: {key} is {shapes}; {REMEDY}")
+
+
+@contextmanager
+def restoring(path: str | None) -> Iterator[None]:
+    """A block in which Lightning takes a checkpoint up: what it stumbles over there is the file's fault."""
+    try:
+        yield
+    except Exception as error:
+        if path is None or hasattr(error, "exit_code") or not _within(error, "checkpoint_connector.py"):
+            raise
+        found = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+        raise UserError(f"{path}: a part of it is missing or odd ({found}); {REMEDY}") from error
+
+
+def _within(error: BaseException, file: str) -> bool:
+    """Whether it was raised below a function of that file."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(Path(frame.f_code.co_filename).name == file for frame, _ in frames)
 
 
 def refuse_other_config(path: Path, checkpoint: Mapping[str, Any], cfg: Any, system: nn.Module) -> None:
@@ -112,4 +178,6 @@ def _first_misfit(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str | N
             return f"it has {name}, which this config does not"
         if theirs[name].shape != ours[name].shape:
             return f"{name} is {tuple(theirs[name].shape)} there, {tuple(ours[name].shape)} here"
+        if theirs[name].is_floating_point() != ours[name].is_floating_point():
+            return f"{name} is {theirs[name].dtype} there, {ours[name].dtype} here"
     return None

@@ -21,6 +21,7 @@ from threestudio.utils.callbacks import (
     ResumeState,
 )
 from threestudio.utils.config import config_to_primitive, refuse_arguments
+from threestudio.utils.finite import StopAtNonFinite
 from threestudio.utils.interruption import Interruption
 from threestudio.utils.ranges import Declaration, bounds
 
@@ -70,6 +71,7 @@ def _training_callbacks(cfg: Any, config_path: str, files: CheckpointFiles, inte
     options = _checked("checkpoint", cfg.checkpoint, ModelCheckpoint, ("dirpath",), CHECKPOINT)
     options.setdefault("enable_version_counter", False)  # a resumed run goes on with the same last.ckpt
     return [
+        StopAtNonFinite(str(folder / "ckpts" / "last.ckpt")),  # before anything is saved
         ConfigSnapshotCallback(config_path, cfg, folder / "configs"),
         ResumeState(cfg),
         LastCheckpoint(folder / "ckpts" / "last.ckpt", files, interruption),
