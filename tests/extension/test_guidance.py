@@ -237,5 +237,5 @@ def test_a_host_that_hands_no_picture_over_has_it_read_and_centred(make, cascade
     ],
 )
 def test_wrong_settings_are_named(make, changes, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(ValueError, match=message):
         make(**changes)
