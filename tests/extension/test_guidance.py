@@ -3,7 +3,6 @@ import gc
 import cascade_zero123.guidance  # noqa: F401  (registers it)
 import pytest
 import torch
-from cascade_zero123.errors import UserError
 from cascade_zero123.sds import sds_gradient
 from cascade_zero123.zero123.sampler import guided_output, x0_and_epsilon
 from cascade_zero123.zero123.weights import save_zero123
