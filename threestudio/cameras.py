@@ -2,7 +2,8 @@
 
 World: right-handed, z up. Azimuth runs from +x towards +y, elevation from the xy plane towards +z; both in degrees,
 so azimuth 0, elevation 0 looks at the origin from +x. Camera: OpenGL axes (x right, y up, looking along -z).
-Pixels: row 0 is the top, centres lie at +0.5. glTF: y up; the source view (+x) becomes glTF's front (+z).
+Pixels: row 0 is the top, centres lie at +0.5. glTF: y up; the source view (+x) becomes glTF's front (+z). For printing:
+z up, the source view becomes the front (-y).
 
 The Zero-1-to-3 pose token belongs to the extension (`zero123/pose.py`), which has to run in a host without this file.
 """
@@ -17,6 +18,8 @@ from torch import Tensor
 UP = torch.tensor([0.0, 0.0, 1.0])
 # Rows are glTF's axes in world coordinates: x = world y, y = world z, z = world x.
 GLTF_FROM_WORLD = ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0))
+# The same for slicers and for Blender's importers of PLY and STL: z up, the front towards -y.
+STANDING_FROM_WORLD = ((0.0, 1.0, 0.0), (-1.0, 0.0, 0.0), (0.0, 0.0, 1.0))
 
 
 def camera_positions(
@@ -128,6 +131,11 @@ def world_to_clip(
 def gltf_from_world(points: Float[Tensor, "*point 3"]) -> Float[Tensor, "*point 3"]:
     """World (z up) to glTF (y up) axes: a rotation, so that lengths and winding stay."""
     return points @ points.new_tensor(GLTF_FROM_WORLD).T
+
+
+def standing_from_world(points: Float[Tensor, "*point 3"]) -> Float[Tensor, "*point 3"]:
+    """World axes to those of a thing on a table, whose front one stands before: a rotation too."""
+    return points @ points.new_tensor(STANDING_FROM_WORLD).T
 
 
 def world_from_gltf(points: Float[Tensor, "*point 3"]) -> Float[Tensor, "*point 3"]:

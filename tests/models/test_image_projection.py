@@ -8,8 +8,8 @@ import torch
 import trimesh
 
 from threestudio import cameras
+from threestudio.mesh.mesh import Mesh
 from threestudio.models.image_projection import picture_on_surface, project_picture
-from threestudio.models.mesh import Mesh
 from threestudio.models.reference_view import ReferenceView
 
 RED, GREEN = np.array([0.9, 0.1, 0.1]), np.array([0.1, 0.9, 0.1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from threestudio.models.mesh import Mesh
+from threestudio.mesh.mesh import Mesh
 from threestudio.models.mesh_cleaning import decimate, remove_floaters, smooth, split_pinched_vertices
 
 

@@ -9,8 +9,8 @@ from scipy import ndimage
 import threestudio
 from threestudio import cameras
 from threestudio.errors import UserError
+from threestudio.mesh.mesh import Mesh, TexturedMesh
 from threestudio.models.exporters.mesh_exporter import MeshExporter
-from threestudio.models.mesh import Mesh, TexturedMesh
 from threestudio.models.mesh_io import read_glb, write_glb
 from threestudio.models.reference_view import ReferenceView
 

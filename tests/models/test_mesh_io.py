@@ -9,7 +9,7 @@ import trimesh
 from PIL import Image
 
 from threestudio.errors import UserError
-from threestudio.models.mesh import Mesh
+from threestudio.mesh.mesh import Mesh
 from threestudio.models.mesh_io import read_glb, write_glb, write_obj
 from threestudio.models.texture_atlas import unwrap
 

@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from threestudio.errors import UserError
-from threestudio.models.mesh import Mesh, TexturedMesh
+from threestudio.mesh.mesh import Mesh, TexturedMesh
 from threestudio.models.texture_atlas import pad, rasterise, unwrap
 
 SIZE = 256

@@ -91,7 +91,7 @@ def test_a_single_validation_view_stays_a_picture(make, tmp_path, monkeypatch):
 
 
 def test_the_mesh_files_are_written_by_their_kind(make, tmp_path):
-    from threestudio.models.mesh import Mesh
+    from threestudio.mesh.mesh import Mesh
 
     corners = np.eye(4, 3)
     mesh = Mesh(corners, np.array([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]]))

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
+from threestudio.mesh.mesh import Mesh
 from threestudio.models.isosurface import Solid
-from threestudio.models.mesh import Mesh
 from threestudio.models.reference_view import FirstHits, ReferenceView
 
 FADE_COSINES = (0.1, 0.35)  # between normal and view: no picture below the first, picture alone above the second

@@ -19,7 +19,7 @@ from skimage.measure import marching_cubes
 from torch import Tensor
 
 from threestudio.errors import UserError
-from threestudio.models.mesh import Mesh
+from threestudio.mesh.mesh import Mesh
 from threestudio.models.surface_level import LEVEL_SPAN, haze_of, rendering_level, signed_level
 
 COARSE_RESOLUTION = 64
@@ -86,6 +86,14 @@ def extract_isosurface(
     surface = _surface(grid, level)
     added = None if amend is None else amend(surface)
     return surface if added is None else _surface(_enlarged(grid, added.box), level, added)
+
+
+def level_of_field(density: Density, bbox: Float[Tensor, "2 3"], settings: IsosurfaceSettings) -> float:
+    """The density at which the field's solid begins; raises `UserError` if nothing in it is opaque."""
+    lower, upper = bbox.detach().cpu().double().numpy()
+    sample = _sampler(density, bbox.device, settings.chunk or DEFAULT_CHUNK)
+    grid = _sample_box(sample, lower, upper, min(COARSE_RESOLUTION, settings.resolution))
+    return _level(grid, settings.threshold, haze_of(grid.values))
 
 
 def _sampled(density: Density, bbox: Float[Tensor, "2 3"], settings: IsosurfaceSettings) -> tuple[DensityGrid, float]:

@@ -12,8 +12,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from threestudio.cameras import pixel_size
+from threestudio.mesh.mesh import Mesh
 from threestudio.models.isosurface import Density, Solid
-from threestudio.models.mesh import Mesh
 from threestudio.models.reference_view import FirstHits, ReferenceView
 from threestudio.models.visible_relief import depth_map_shape, view_mask
 

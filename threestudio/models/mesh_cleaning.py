@@ -6,7 +6,7 @@ from jaxtyping import Int
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from threestudio.models.mesh import Mesh
+from threestudio.mesh.mesh import Mesh
 
 
 def remove_floaters(mesh: Mesh, smallest: float) -> Mesh:

@@ -1,7 +1,8 @@
-"""Writing meshes as OBJ + MTL + texture and as GLB, and reading the GLB back.
+"""Writing meshes as OBJ + MTL + texture, GLB, PLY and STL, and reading the GLB back.
 
-Both files are y up with the object's front towards +z, as glTF demands and as OBJ importers (Blender's among them)
-assume. Each file appears whole or not at all.
+OBJ and GLB are y up with the object's front towards +z, as glTF demands and as OBJ importers (Blender's among them)
+assume; PLY and STL are z up with the front towards -y, as slicers and Blender take them. `scale` multiplies lengths.
+Each file appears whole or not at all.
 """
 
 import os
@@ -15,7 +16,8 @@ from PIL import Image
 
 from threestudio import cameras
 from threestudio.errors import UserError
-from threestudio.models.mesh import Mesh, TexturedMesh
+from threestudio.mesh.mesh import Mesh, TexturedMesh
+from threestudio.models.reference_view import ReferenceView
 from threestudio.utils.atomic import atomic_path
 
 MATERIAL = "albedo"
@@ -30,27 +32,74 @@ def write_obj(
     save_normal: bool = True,
     save_uv: bool = True,
     texture_format: str = "png",
+    scale: float = 1.0,
 ) -> list[Path]:
-    """Write the OBJ; with a texture, its image and the MTL first, so that the OBJ never names a missing file."""
+    """Write the OBJ; with a texture, its image and the MTL first, so that the OBJ never names a missing file.
+
+    Spaces become underscores in the names of those two: readers of OBJ and MTL take a space for the end of a name.
+    """
     path = Path(path).with_suffix(".obj")
     surface = mesh.mesh if isinstance(mesh, TexturedMesh) else mesh
     textured = mesh if isinstance(mesh, TexturedMesh) and save_uv else None
     written = []
     if textured is not None and textured.albedo is not None:
         written = _write_material(path, textured.albedo, texture_format)
-    text = _obj_text(surface, textured, save_normal, f"{path.stem}.mtl" if written else None)
+    text = _obj_text(surface, textured, save_normal, written[0].name if written else None, scale)
     with atomic_path(path) as partial:
         partial.write_text(text)
     return [path, *written]
 
 
-def write_glb(path: PathLike, mesh: Mesh | TexturedMesh) -> list[Path]:
-    """One mesh with one material that is neither metallic nor shiny; the texture is embedded as PNG."""
+def write_glb(
+    path: PathLike, mesh: Mesh | TexturedMesh, scale: float = 1.0, view: ReferenceView | None = None
+) -> list[Path]:
+    """One mesh with one material that is neither metallic nor shiny; the texture is embedded as PNG.
+
+    With `view`, the camera that took the picture: through it the mesh is seen exactly as in the picture.
+    """
     path = Path(path).with_suffix(".glb")
-    data = trimesh.exchange.gltf.export_glb(trimesh.Scene(_to_y_up_trimesh(mesh)), include_normals=True)
+    scene = trimesh.Scene(_to_y_up_trimesh(mesh, scale))
+    if view is not None:
+        _put_camera(scene, view, scale)
+    data = trimesh.exchange.gltf.export_glb(scene, include_normals=True)
     with atomic_path(path) as partial:
         partial.write_bytes(data)
     return [path]
+
+
+def write_ply(path: PathLike, mesh: Mesh, scale: float = 1.0) -> list[Path]:
+    """Binary, with colours at the vertices where the mesh has them."""
+    return _write_standing(path, ".ply", mesh, scale)
+
+
+def write_stl(path: PathLike, mesh: Mesh, scale: float = 1.0) -> list[Path]:
+    """Binary; a format without colours."""
+    return _write_standing(path, ".stl", mesh, scale)
+
+
+def _write_standing(path: PathLike, suffix: str, mesh: Mesh, scale: float) -> list[Path]:
+    path = Path(path).with_suffix(suffix)
+    positions = scale * cameras.standing_from_world(torch.from_numpy(mesh.positions)).numpy()
+    data = trimesh.Trimesh(positions, mesh.faces, vertex_colors=_as_bytes(mesh.colors), process=False).export(
+        file_type=suffix[1:]
+    )
+    with atomic_path(path) as partial:
+        partial.write_bytes(data)
+    return [path]
+
+
+def _put_camera(scene: trimesh.Scene, view: ReferenceView, scale: float) -> None:
+    """glTF's camera looks along its -z with y up, as ours do: only the world around it is turned."""
+    placed = np.eye(4)
+    placed[:3, :3] = _y_up(view.c2w[:3, :3].T).T
+    placed[:3, 3] = scale * _y_up(view.origin[None])[0]
+    height, width = view.rgba.shape[:2]
+    aspect = width / height
+    fov = (cameras.widened(view.fovy_deg, aspect), view.fovy_deg)
+    distance = float(np.linalg.norm(placed[:3, 3]))
+    near, far = 0.01 * distance, 10.0 * distance
+    scene.camera = trimesh.scene.Camera("picture", (width, height), fov=fov, z_near=near, z_far=far)
+    scene.camera_transform = placed
 
 
 def read_glb(path: PathLike) -> trimesh.Trimesh:
@@ -64,7 +113,8 @@ def read_glb(path: PathLike) -> trimesh.Trimesh:
 
 
 def _write_material(path: Path, albedo: UInt8[np.ndarray, "h w 3"], texture_format: str) -> list[Path]:
-    texture, material = path.with_name(f"{path.stem}_albedo.{texture_format}"), path.with_suffix(".mtl")
+    stem = path.stem.replace(" ", "_")
+    texture, material = path.with_name(f"{stem}_albedo.{texture_format}"), path.with_name(f"{stem}.mtl")
     with atomic_path(texture) as partial:
         Image.fromarray(albedo).save(partial, quality=95)
     with atomic_path(material) as partial:
@@ -74,8 +124,10 @@ def _write_material(path: Path, albedo: UInt8[np.ndarray, "h w 3"], texture_form
     return [material, texture]
 
 
-def _obj_text(surface: Mesh, textured: TexturedMesh | None, save_normal: bool, library: str | None) -> str:
-    vertices = _y_up(surface.positions)
+def _obj_text(
+    surface: Mesh, textured: TexturedMesh | None, save_normal: bool, library: str | None, scale: float
+) -> str:
+    vertices = scale * _y_up(surface.positions)
     if surface.colors is not None:
         vertices = np.hstack([vertices, surface.colors])
     head = ["# y up, front towards +z"] + ([f"mtllib {library}", f"usemtl {MATERIAL}"] if library else [])
@@ -104,18 +156,17 @@ def _face_rows(indices: list[Int[np.ndarray, "face 3"] | None]) -> str:
     return "\n".join([" ".join(["f", *[corner] * 3])] * len(numbers)) % tuple(numbers.reshape(-1).tolist())
 
 
-def _to_y_up_trimesh(mesh: Mesh | TexturedMesh) -> trimesh.Trimesh:
+def _to_y_up_trimesh(mesh: Mesh | TexturedMesh, scale: float) -> trimesh.Trimesh:
     """One vertex for each texture coordinate, since glTF knows only one index."""
+    surface = mesh if isinstance(mesh, Mesh) else mesh.mesh
+    positions, normals = scale * _y_up(surface.positions), _y_up(surface.normals)
     if isinstance(mesh, Mesh):
-        colors = None if mesh.colors is None else np.rint(mesh.colors * 255).astype(np.uint8)
-        return trimesh.Trimesh(
-            _y_up(mesh.positions), mesh.faces, vertex_normals=_y_up(mesh.normals), vertex_colors=colors, process=False
-        )
-    surface = mesh.mesh
+        colors = _as_bytes(mesh.colors)
+        return trimesh.Trimesh(positions, mesh.faces, vertex_normals=normals, vertex_colors=colors, process=False)
     return trimesh.Trimesh(
-        _y_up(surface.positions)[mesh.uv_vertices],
+        positions[mesh.uv_vertices],
         mesh.uv_faces,
-        vertex_normals=_y_up(surface.normals)[mesh.uv_vertices],
+        vertex_normals=normals[mesh.uv_vertices],
         visual=trimesh.visual.TextureVisuals(uv=mesh.uv, material=_material(mesh)),
         process=False,
     )
@@ -129,6 +180,10 @@ def _material(mesh: TexturedMesh) -> trimesh.visual.material.PBRMaterial:
         roughnessFactor=ROUGHNESS,
         doubleSided=False,
     )
+
+
+def _as_bytes(colors: Float[np.ndarray, "vertex 3"] | None) -> UInt8[np.ndarray, "vertex 3"] | None:
+    return None if colors is None else np.rint(colors * 255).astype(np.uint8)
 
 
 def _y_up(vectors: Float[np.ndarray, "row 3"]) -> Float[np.ndarray, "row 3"]:

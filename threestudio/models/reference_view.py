@@ -8,7 +8,7 @@ import trimesh
 from jaxtyping import Bool, Float, Int
 
 from threestudio import cameras
-from threestudio.models.mesh import Mesh
+from threestudio.mesh.mesh import Mesh
 
 VISIBLE_WITHIN = 0.004  # how far behind the first hit a point still counts as seen, as a fraction of the object
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 from threestudio.errors import UserError
-from threestudio.models.mesh import Mesh, TexturedMesh
+from threestudio.mesh.mesh import Mesh, TexturedMesh
 
 # Space between charts in texels, so that bilinear lookups and the first mip levels do not mix neighbours.
 PADDING = 2

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
+from threestudio.mesh.mesh import Mesh
 from threestudio.models.isosurface import Solid
-from threestudio.models.mesh import Mesh
 from threestudio.models.reference_view import FirstHits, ReferenceView
 
 DEPTH_MAP_HEIGHT = 256  # pixels

@@ -231,6 +231,16 @@ class BaseLift3DSystem(BaseSystem):
 
         return write_glb(self.get_save_path(filename), **params)
 
+    def save_ply(self, filename: str, **params: Any) -> list[Path]:
+        from threestudio.models.mesh_io import write_ply
+
+        return write_ply(self.get_save_path(filename), **params)
+
+    def save_stl(self, filename: str, **params: Any) -> list[Path]:
+        from threestudio.models.mesh_io import write_stl
+
+        return write_stl(self.get_save_path(filename), **params)
+
     def guidance_evaluation_save(self, comp_rgb: Any, guidance_eval_out: dict[str, Any]) -> None:
         """What the guidance saw: the rendering, then noisy, one-step and many-step images, a row each view."""
         size = comp_rgb.shape[1:3]

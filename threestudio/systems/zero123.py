@@ -16,8 +16,10 @@ from torch import Tensor
 
 import threestudio
 from threestudio.errors import UserError, nearest_name
+from threestudio.mesh.surface_stage import SurfaceConfig
 from threestudio.systems import losses
 from threestudio.systems.base import BaseLift3DSystem
+from threestudio.systems.refinement import refined_surface
 from threestudio.systems.source_picture import carve, hand_picture_over, save_overview, source_of_run
 from threestudio.systems.warm_start import WarmStartViews
 from threestudio.utils.misc import get_seed, step_generator
@@ -57,13 +59,14 @@ class Zero123System(BaseLift3DSystem):
     @dataclass
     class Config(BaseLift3DSystem.Config):
         freq: Frequencies = field(default_factory=Frequencies)
-        refinement: bool = False  # upstream's second stage, on a mesh; not here
+        refinement: bool = False  # the second stage, on the surface, after the field: mesh/surface_stage.py
         ambient_ratio_min: float = within(0.5, 0, 1)
         # Ours.
         warm_start_views: int = within(0, 0, 10_000)  # 0 is off
         warm_start_steps: int = within(0, 0, 10**9)
         warm_start_batch: int = within(4, 1, 10_000, "views")  # of these views a step
         warm_start_elevations_deg: list[float] = within([-10.0, 20.0, 50.0], -90, 90, "degrees")  # one ring each
+        surface: SurfaceConfig = field(default_factory=SurfaceConfig)  # of the refinement
 
     cfg: Config
 
@@ -78,8 +81,6 @@ class Zero123System(BaseLift3DSystem):
                 raise UserError(f"system.loss.lambda_{name} needs system.renderer.{key}=true")
         if self.cfg.warm_start_views > 0 and not self.cfg.warm_start_elevations_deg:
             raise UserError("system.warm_start_elevations_deg: empty; give an elevation, or warm_start_views=0")
-        if self.cfg.refinement:
-            raise UserError("system.refinement: upstream's mesh refinement is not supported; leave it false")
         self.warm_start: WarmStartViews | None = None
 
     @property
@@ -217,6 +218,8 @@ class Zero123System(BaseLift3DSystem):
     def on_predict_start(self) -> None:
         super().on_predict_start()
         self.exporter.reference = source_of_run(self.get_save_dir(), self.trainer.datamodule)
+        if self.cfg.refinement:
+            self.exporter.refined = refined_surface(self, self.exporter.reference, SurfaceConfig(**self.cfg.surface))
 
     def on_predict_epoch_end(self) -> None:
         super().on_predict_epoch_end()

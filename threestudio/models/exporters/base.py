@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import threestudio
+from threestudio.mesh.view_colors import RefinedSurface
 from threestudio.models.reference_view import ReferenceView
 from threestudio.utils.base import BaseObject
 
@@ -18,7 +19,8 @@ class ExporterOutput:
 
 
 class Exporter(BaseObject):
-    """`reference` is set by the system where there is a picture to take colours from."""
+    """The system sets `reference` where there is a picture to take colours from, and `refined` where it has made the
+    surface itself."""
 
     @dataclass
     class Config(BaseObject.Config):
@@ -26,6 +28,7 @@ class Exporter(BaseObject):
 
     cfg: Config
     reference: ReferenceView | None = None
+    refined: RefinedSurface | None = None
 
     def configure(self, geometry: Any, material: Any, background: Any) -> None:
         self.geometry, self.material, self.background = geometry, material, background

@@ -1,38 +1,46 @@
-"""The field as a textured mesh: isosurface, cleaning, atlas, baked albedo, the picture on the side that it shows."""
+"""The field as a textured mesh: a surface, an atlas, and an albedo of the field's colours and the picture's.
 
+The surface is the refined one where the system has made it (`system.refinement`), else the field's isosurface, cleaned.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 import threestudio
+from threestudio.errors import UserError, nearest_name
+from threestudio.mesh.budget import within_budget
+from threestudio.mesh.description import described, small_charts
+from threestudio.mesh.mesh import Mesh, TexturedMesh
+from threestudio.mesh.view_colors import colors_from_views
 from threestudio.models import mesh_cleaning
 from threestudio.models.exporters.base import Exporter, ExporterOutput
 from threestudio.models.image_projection import picture_through, project_picture
 from threestudio.models.isosurface import Solid, union
 from threestudio.models.lost_parts import lost_parts
-from threestudio.models.mesh import Mesh, TexturedMesh
 from threestudio.models.texture_atlas import pad, rasterise, unwrap
 from threestudio.models.texture_bake import field_albedo
 from threestudio.models.visible_relief import filled_pits
 from threestudio.utils.ranges import one_of, within
 
-FORMATS = {
-    "glb+obj": ("glb", "obj"),
-    "glb": ("glb",),
-    "obj-mtl": ("obj",),
-    "obj": ("obj",),
-}
+FORMATS = ("glb", "obj", "obj-mtl", "ply", "stl")
+TEXTURED = ("glb", "obj-mtl")
 TEXTURE_FORMATS = ("png", "jpg")
 # xatlas grows faster than linearly: seconds at 40,000 faces, minutes at several hundred thousand.
 MANY_FACES = 150_000
+
+Albedo = Callable[[Float[np.ndarray, "vertex c"]], Float[np.ndarray, "point c"]]
 
 
 @threestudio.register("mesh-exporter")
 class MeshExporter(Exporter):
     @dataclass
     class Config(Exporter.Config):
-        fmt: str = one_of(*FORMATS)  # obj as upstream's: colours at the vertices instead of a texture
+        # One or several of FORMATS, joined by +. obj-mtl has a texture; obj has it too beside others, and alone, as
+        # upstream's, colours at the vertices instead. ply has colours at the vertices, stl none.
+        fmt: str = "glb+obj"
         save_name: str = "model"
         save_normal: bool = True
         save_uv: bool = True
@@ -43,6 +51,8 @@ class MeshExporter(Exporter):
         xatlas_pack_options: dict = field(default_factory=dict)
         context_type: str = "cpu"  # upstream's choice of an OpenGL or CUDA rasteriser; this one needs neither
         max_faces: int = within(40_000, 0, 10**8)  # 0 keeps all
+        # Largest side, for printing: millimetres in OBJ, PLY and STL, metres in GLB; 0 leaves it as it is.
+        size_mm: float = within(0.0, 0, 1e6, "millimetres")
         smooth_iterations: int = within(5, 0, 1000)  # of Taubin smoothing; 0 for none
         fill_pits: bool = True  # small hollows in the side that the picture shows: they tear its projection
         restore_parts: bool = True  # thin parts that the picture shows and that the surface has lost
@@ -53,48 +63,62 @@ class MeshExporter(Exporter):
     restored: Solid | None = None  # of the last surface
 
     def __call__(self) -> list[ExporterOutput]:
-        mesh = self.surface_with_vertex_colors() if self.cfg.fmt == "obj" else self.surface_and_texture()
-        return [self._output(save_type, mesh) for save_type in FORMATS[self.cfg.fmt]]
+        formats = self.formats()
+        surface = self.surface()
+        threestudio.info(f"Mesh: {described(surface, self.scale(surface))}.")
+        textured = self.textured(surface) if set(formats) & set(TEXTURED) else surface
+        colored = self.colored(surface) if set(formats) - {"stl", *TEXTURED} else surface
+        return [self._output(name, textured if name in TEXTURED else colored) for name in formats]
+
+    def formats(self) -> list[str]:
+        """Those of `fmt`; `obj` beside others is the one with a texture. Raises `UserError` for an unknown one."""
+        self._check("texture_format", self.cfg.texture_format, TEXTURE_FORMATS)
+        names = [name.strip() for name in self.cfg.fmt.split("+")]
+        for name in names:
+            self._check("fmt", name, FORMATS)
+        if len(names) > 1:
+            names = ["obj-mtl" if name == "obj" else name for name in names]
+        return list(dict.fromkeys(names))
 
     def surface(self) -> Mesh:
         """The object's outside, clean and within the face budget."""
+        if self.refined is not None:
+            return within_budget(self.refined.mesh, self.cfg.max_faces)
         mesh = self._without_floaters(self.geometry.isosurface(self._added))
-        mesh = mesh_cleaning.decimate(mesh_cleaning.smooth(mesh, self.cfg.smooth_iterations), self.cfg.max_faces)
-        threestudio.info(f"Mesh: {len(mesh.positions)} vertices, {len(mesh.faces)} faces.")
-        return mesh
+        return within_budget(mesh_cleaning.smooth(mesh, self.cfg.smooth_iterations), self.cfg.max_faces)
 
-    def surface_and_texture(self) -> Mesh | TexturedMesh:
+    def textured(self, surface: Mesh) -> Mesh | TexturedMesh:
         """With texture coordinates if `save_uv`, and an albedo image if `save_texture` too."""
-        surface = self.surface()
         if not self.cfg.save_uv:
             return surface
         if len(surface.faces) > MANY_FACES:
             threestudio.warn(f"{len(surface.faces)} faces: xatlas may take minutes; lower system.exporter.max_faces")
         textured = unwrap(surface, self.cfg.texture_size, self.cfg.xatlas_chart_options, self.cfg.xatlas_pack_options)
+        threestudio.info(f"Texture: {small_charts(textured, self.cfg.texture_size)}.")
         if not self.cfg.save_texture:
             return textured
         texels = rasterise(textured, self.cfg.texture_size)
-        positions = texels.interpolate(surface.positions, surface.faces)
-        normals = texels.interpolate(surface.normals, surface.faces)
-        albedo = self.albedo(surface, positions, normals)
+        albedo = self.albedo(surface, lambda values: texels.interpolate(values, surface.faces))
         if albedo is None:
             return textured
         image = np.zeros((*texels.covered.shape, 3))
         image[texels.covered] = albedo
         return replace(textured, albedo=_as_uint8(pad(image, texels.covered)))
 
-    def surface_with_vertex_colors(self) -> Mesh:
-        """As upstream's `obj`: colours at the vertices if `save_texture`."""
-        surface = self.surface()
-        if not self.cfg.save_texture:
-            return surface
-        return replace(surface, colors=self.albedo(surface, surface.positions, surface.normals))
+    def colored(self, surface: Mesh) -> Mesh:
+        """Colours at the vertices if `save_texture`."""
+        return (
+            replace(surface, colors=self.albedo(surface, lambda values: values)) if self.cfg.save_texture else surface
+        )
 
-    def albedo(
-        self, surface: Mesh, positions: Float[np.ndarray, "point 3"], normals: Float[np.ndarray, "point 3"]
-    ) -> Float[np.ndarray, "point 3"] | None:
-        """RGB in [0, 1] at points of the surface: the field's, and the picture's where it shows them."""
-        albedo = field_albedo(self.geometry, self.material, positions, normals)
+    def albedo(self, surface: Mesh, at: Albedo) -> Float[np.ndarray, "point 3"] | None:
+        """RGB in [0, 1] at the points that `at` interpolates from the vertices: the field's, and the picture's where it
+        shows them."""
+        positions, normals = at(surface.positions), at(surface.normals)
+        if self.refined is not None:
+            albedo = at(colors_from_views(surface, self.refined.views))
+        else:
+            albedo = field_albedo(self.geometry, self.material, positions, normals)
         if albedo is None:
             threestudio.warn("the material exports no albedo: the mesh has no colours")
         elif self.reference is not None and self.cfg.project_image:
@@ -102,6 +126,10 @@ class MeshExporter(Exporter):
             if self.restored is not None:
                 albedo = picture_through(albedo, self.restored, positions, self.reference)
         return albedo
+
+    def scale(self, surface: Mesh) -> float:
+        """Millimetres a world unit; 1 where no size is asked for."""
+        return self.cfg.size_mm / float(np.ptp(surface.positions, axis=0).max()) if self.cfg.size_mm > 0 else 1.0
 
     def _added(self, mesh: Mesh) -> Solid | None:
         """What the picture says is missing from the surface."""
@@ -119,10 +147,19 @@ class MeshExporter(Exporter):
         smallest = cfg.isosurface_outlier_n_faces_threshold
         return mesh_cleaning.remove_floaters(mesh, smallest) if cfg.isosurface_remove_outliers else mesh
 
-    def _output(self, save_type: str, mesh: Mesh | TexturedMesh) -> ExporterOutput:
-        params = {"mesh": mesh}
+    def _check(self, key: str, value: str, known: tuple[str, ...]) -> None:
+        if value not in known:
+            raise UserError(f'system.exporter.{key}: unknown "{value}"; {nearest_name(value, known)}')
+
+    def _output(self, name: str, mesh: Mesh | TexturedMesh) -> ExporterOutput:
+        save_type = name.partition("-")[0]
+        surface = mesh.mesh if isinstance(mesh, TexturedMesh) else mesh
+        params = {"mesh": mesh, "scale": self.scale(surface)}
         if save_type == "obj":
             params |= {key: getattr(self.cfg, key) for key in ("save_normal", "save_uv", "texture_format")}
+        if save_type == "glb":
+            params["view"] = self.reference
+            params["scale"] = 1e-3 * params["scale"] if self.cfg.size_mm > 0 else 1.0
         return ExporterOutput(f"{self.cfg.save_name}.{save_type}", save_type, params)
 
 

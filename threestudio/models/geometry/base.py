@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from threestudio.mesh.mesh import Mesh
 from threestudio.models.isosurface import Amend, IsosurfaceSettings, extract_isosurface
-from threestudio.models.mesh import Mesh
 from threestudio.utils.base import BaseModule
 from threestudio.utils.ranges import within
 
