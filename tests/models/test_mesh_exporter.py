@@ -10,6 +10,7 @@ import threestudio
 from threestudio import cameras
 from threestudio.errors import UserError
 from threestudio.mesh.mesh import Mesh, TexturedMesh
+from threestudio.mesh.topology import Topology
 from threestudio.models.exporters.mesh_exporter import MeshExporter
 from threestudio.models.mesh_io import read_glb, write_glb
 from threestudio.models.reference_view import ReferenceView
@@ -21,6 +22,10 @@ FAST = {"max_faces": 6000, "texture_size": 512}
 def exporter(cfg=None, signed_distance=SHAPE, **geometry) -> MeshExporter:
     field = AnalyticGeometry(signed_distance, **geometry)
     return MeshExporter(FAST | (cfg or {}), geometry=field, material=AnalyticMaterial(position_color), background=None)
+
+
+def made(by: MeshExporter) -> Mesh | TexturedMesh:
+    return by.textured(by.surface())
 
 
 def blue_picture_from_the_front() -> ReferenceView:
@@ -45,7 +50,7 @@ def points_and_colours(mesh, count=20_000):
 
 @pytest.fixture(scope="module")
 def exported() -> TexturedMesh:
-    return exporter().surface_and_texture()
+    return made(exporter())
 
 
 def test_the_texture_read_back_from_the_glb_has_the_fields_colours(exported, tmp_path):
@@ -72,7 +77,7 @@ def test_a_floater_is_left_out():
 def test_the_picture_is_on_the_front_and_the_field_on_the_back(tmp_path):
     with_picture = exporter({"match_colors": False})
     with_picture.reference = blue_picture_from_the_front()
-    mesh = read_glb(write_glb(tmp_path / "model.glb", with_picture.surface_and_texture())[0])
+    mesh = read_glb(write_glb(tmp_path / "model.glb", made(with_picture))[0])
     points, colours = points_and_colours(mesh)
     centre = (points[:, 0] > 0.5) & (np.abs(points[:, 1]) < 0.15) & (np.abs(points[:, 2]) < 0.05)
     back = points[:, 0] < -0.3
@@ -84,11 +89,11 @@ def test_the_picture_is_on_the_front_and_the_field_on_the_back(tmp_path):
 def test_the_picture_is_left_out_on_demand(exported):
     without = exporter({"project_image": False, "fill_pits": False})
     without.reference = blue_picture_from_the_front()
-    assert np.array_equal(without.surface_and_texture().albedo, exported.albedo)
+    assert np.array_equal(made(without).albedo, exported.albedo)
 
 
 def test_the_same_field_gives_the_same_mesh(exported):
-    again = exporter().surface_and_texture()
+    again = made(exporter())
     assert np.array_equal(again.mesh.positions, exported.mesh.positions)
     assert np.array_equal(again.uv, exported.uv)
     assert np.array_equal(again.albedo, exported.albedo)
@@ -100,13 +105,37 @@ def test_the_same_field_gives_the_same_mesh(exported):
         ("glb+obj", ["model.glb", "model.obj"]),
         ("glb", ["model.glb"]),
         ("obj-mtl", ["model.obj"]),
+        ("glb+stl+ply", ["model.glb", "model.stl", "model.ply"]),
     ],
 )
 def test_each_format_names_what_is_to_be_saved(fmt, names):
     outputs = exporter({"fmt": fmt, "texture_size": 64, "max_faces": 500})()
     assert [output.save_name for output in outputs] == names
     assert [output.save_type for output in outputs] == [name.split(".")[1] for name in names]
-    assert all(output.params["mesh"].albedo is not None for output in outputs)
+    for output in outputs:
+        mesh = output.params["mesh"]
+        assert (mesh.colors if output.save_type in ("ply", "stl") else mesh.albedo) is not None
+
+
+def test_a_size_in_millimetres_is_the_largest_side_and_metres_in_the_glb():
+    glb, stl = exporter({"fmt": "glb+stl", "size_mm": 80.0, "texture_size": 64, "max_faces": 500})()
+    side = np.ptp(stl.params["mesh"].positions, axis=0).max()
+    assert stl.params["scale"] * side == pytest.approx(80.0)
+    assert glb.params["scale"] * side == pytest.approx(0.080)
+
+
+@pytest.mark.parametrize("max_faces", [5000, 1000, 300])
+def test_every_face_budget_gives_a_closed_manifold_mesh_of_as_many_parts(max_faces):
+    surface = exporter({"max_faces": max_faces}).surface()
+    assert len(surface.faces) <= max_faces
+    assert Topology.of(surface.faces, len(surface.positions)).is_closed
+    assert surface.to_trimesh().body_count == 1
+
+
+def test_a_budget_that_cannot_be_met_is_said(caplog):
+    surface = exporter({"max_faces": 12}).surface()
+    assert len(surface.faces) > 12
+    assert f"max_faces=12: {len(surface.faces)} faces stay" in caplog.text
 
 
 def test_upstreams_obj_format_has_colours_at_the_vertices():
@@ -121,7 +150,7 @@ def test_upstreams_obj_format_has_colours_at_the_vertices():
 def test_a_material_without_albedo_gives_a_mesh_without_texture():
     plain = exporter()
     plain.material.export = lambda **_: {}
-    assert plain.surface_and_texture().albedo is None
+    assert made(plain).albedo is None
 
 
 def test_upstreams_keys_are_accepted():
