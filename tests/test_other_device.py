@@ -57,6 +57,7 @@ def test_a_picture_becomes_the_same_field_and_a_mesh(workplace):
     weights = save_tiny_cascade(workplace / "weights")
     model = [f"system.guidance.{part}.weights={weights / part}" for part in ("base", "refiner")]
     solid = ["system.geometry.density_bias=4.0", "trainer.max_steps=4"]
+    solid += ["system.surface.faces=2000", "system.surface.steps=2"]
     warm = ["system.warm_start_steps=2", "system.warm_start_views=3"]
     for tag, on in (("here", HERE), ("elsewhere", ELSEWHERE)):
         run(workplace, "cascade-zero123.yaml", "--train", *model, *solid, *warm, f"tag={tag}", on=on)

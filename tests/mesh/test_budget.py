@@ -14,9 +14,7 @@ def as_mesh(given: trimesh.Trimesh) -> Mesh:
 
 
 RING_AND_BALL = as_mesh(
-    trimesh.util.concatenate(
-        [trimesh.creation.torus(0.4, 0.1), trimesh.creation.icosphere(subdivisions=3, radius=0.2)]
-    )
+    trimesh.util.concatenate([trimesh.creation.torus(0.4, 0.1), trimesh.creation.icosphere(subdivisions=3, radius=0.2)])
 )
 
 

@@ -21,7 +21,7 @@ def camera(size: int = SIZE) -> Camera:
 
 @pytest.fixture(scope="module")
 def two_bodies():
-    """A box in front of a ball, as the camera sees them: one outline lies before a surface, not before the background."""
+    """A box in front of a ball: part of its outline lies before a surface, not before the background."""
     ball = trimesh.creation.icosphere(subdivisions=3, radius=0.4)
     box = trimesh.creation.box((0.25, 0.25, 0.25))
     box.apply_translation((0.75, 0.15, 0.15))

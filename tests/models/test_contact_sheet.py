@@ -17,7 +17,7 @@ def glb(tmp_path_factory):
     exporter = MeshExporter(
         {"max_faces": 3000}, geometry=field, material=AnalyticMaterial(position_color), background=0
     )
-    return write_glb(tmp_path_factory.mktemp("glb") / "model.glb", exporter.surface_and_texture())[0]
+    return write_glb(tmp_path_factory.mktemp("glb") / "model.glb", exporter.textured(exporter.surface()))[0]
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ def test_each_camera_sees_the_side_it_looks_at(glb, elevation_deg, azimuth_deg, 
     assert rendering[0, 0, 3] == 0
 
 
-def test_the_sheet_has_a_row_of_inputs_and_two_of_the_mesh_on_white(glb, tmp_path):
+def test_the_sheet_has_a_row_of_inputs_two_of_the_mesh_and_two_of_clay_on_white(glb, tmp_path):
     prompts = [(f"view {number}", np.full((32, 32, 3), 60 * number, dtype=np.uint8)) for number in range(3)]
     save_contact_sheet(tmp_path / "sheet.png", glb, np.zeros((16, 16, 4)), prompts)
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert (sheet[:MARGIN] == 255).all()
     assert sheet.shape[1] > 4 * CELL
-    assert 3 * CELL < sheet.shape[0] < 4 * CELL
+    assert 5 * CELL < sheet.shape[0] < 6 * CELL
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
 
 
@@ -53,4 +53,4 @@ def test_pictures_are_fitted_without_stretching(glb, tmp_path):
 
 def test_no_source_and_no_prompts_leave_the_mesh_alone(glb, tmp_path):
     save_contact_sheet(tmp_path / "sheet.png", glb)
-    assert Image.open(tmp_path / "sheet.png").height < 3 * CELL
+    assert Image.open(tmp_path / "sheet.png").height < 5 * CELL

@@ -155,5 +155,15 @@ def test_a_mesh_without_faces_gives_an_empty_picture():
 
 
 def test_an_unknown_shading_is_refused_by_name():
-    with pytest.raises(ValueError, match='shading "phong": expected "albedo" or "diffuse"'):
+    with pytest.raises(ValueError, match='shading "phong": expected one of albedo, diffuse, clay'):
         picture(trimesh.creation.box(), shading="phong")
+
+
+def test_clay_is_grey_whatever_the_colours_and_brightest_where_it_faces_the_light_beside_the_camera():
+    ball = trimesh.creation.icosphere(subdivisions=4, radius=0.5)
+    ball.visual.vertex_colors = np.random.default_rng(0).integers(0, 255, (len(ball.vertices), 4))
+    image = picture(ball, shading="clay")
+    seen = image[..., 3] == 255
+    assert (np.ptp(image[seen][:, :3].astype(int), axis=1) == 0).all()
+    row, column = np.unravel_index(np.where(seen, image[..., 0], 0).argmax(), seen.shape)
+    assert row < seen.shape[0] / 2 and column < seen.shape[1] / 2

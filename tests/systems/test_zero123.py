@@ -189,9 +189,9 @@ def test_alternating_steps_take_one_rendering_each(make):
         ({"loss": {"lambda_normal_smooth": 1.0}, "renderer": {}}, "needs system.renderer.return_comp_normal=true"),
         ({"freq": {"n_ref": 0}}, "n_ref: 0 is not within 1 and"),
         ({"warm_start_views": 3, "warm_start_elevations_deg": []}, "warm_start_elevations_deg: empty"),
-        ({"refinement": True}, "not supported"),
+        ({"surface": {"faces": 10}}, "surface.faces: 10 is not within 100 and"),
     ],
-    ids=["loss", "frequency", "order", "normals", "batch", "rendering", "turns", "rings", "refinement"],
+    ids=["loss", "frequency", "order", "normals", "batch", "rendering", "turns", "rings", "surface"],
 )
 def test_wrong_settings_are_named(make, changes, message):
     with pytest.raises(UserError, match=message):

@@ -2,11 +2,9 @@
 
 Everything is done on a grid of the picture's own rays: row and column of a coarse picture, and depth along its camera's
 axis. There the object's outline is exactly the set of columns that the picture says are full, and what it says is empty
-stays empty. The field's solid, blurred, is brought together with the silhouette inflated around its middle: where the
-two are near each other the surface lies between them, where they are far apart it is the field's. Of each part of the
-picture the largest piece is kept, and columns that it leaves empty are filled at the depth that the field's fog or the
-columns around them have, as thick as the missing part is wide. So there are as many parts as the picture shows, and
-none floats.
+stays empty. The field's solid is blurred, since a field of few pixels knows nothing fine. Of each part of the picture
+the largest piece is kept, and columns that it leaves empty are filled at the depth that the field's fog or the columns
+around them have, as thick as the missing part is wide. So there are as many parts as the picture shows; none floats.
 """
 
 from collections.abc import Callable
@@ -16,8 +14,7 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from scipy import ndimage, sparse
-from scipy.sparse.linalg import spsolve
+from scipy import ndimage
 from torch import Tensor
 
 from threestudio.cameras import pixel_size
@@ -25,23 +22,27 @@ from threestudio.mesh.mesh import Mesh
 from threestudio.mesh.surface_nets import surface_nets
 from threestudio.models.mesh_cleaning import smooth
 from threestudio.models.reference_view import ReferenceView
+from threestudio.utils.ranges import within
 
 Density = Callable[[Float[Tensor, "point 3"]], Float[Tensor, "point 1"]]
 
 CHUNK = 1 << 17  # field evaluations at once
-SPAN = np.log(30.0)  # beyond this factor above or below the level a density says only inside or outside
-SMOOTHING = 3.0  # cells, standard deviation: a field of 64 px knows nothing finer
-INFLATED = 0.4  # weight of the inflated silhouette beside the field
-SOFTNESS = 4.0  # cells inside or outside the inflated silhouette at which a sample is as sure as the field's are
-MIDDLE_SMOOTHING = 8.0  # cells, of where the middle of the inflated silhouette lies
+SPAN = np.log(2.0)  # beyond this factor above or below the level a density says only inside or outside
 FAINTEST = 0.02  # opacity of a column that tells where something lies
 RIM = 2  # cells at the outline that the fit will fill
 OVERLAP = 2  # cells by which a filled part reaches into what is there
 STEEPEST = 1.0  # slope in depth of a filled part, from the nearest column that is not missing
 THINNEST = 1.2  # cells, half thickness
 SMALLEST_PART = 0.002  # of the picture's mask: smaller islands of it are dust
-TAUBIN_ITERATIONS = 20  # takes off the grid's steps
-WIDEST_PIT = 0.15  # of the larger side of the object's box in the picture
+
+
+@dataclass
+class StartConfig:
+    faces: int = within(24_000, 100, 2_000_000)  # about
+    smoothing: float = within(2.0, 0, 100, "cells")  # standard deviation: a field of 64 px knows nothing finer
+    widest_pit: float = within(0.15, 0, 1)  # that is filled, as a share of the object's larger side in the picture
+    fill_missing: bool = True  # columns that the picture says are full and the field leaves empty
+    taubin_iterations: int = within(20, 0, 1000)  # take off the grid's steps
 
 
 @dataclass(frozen=True)
@@ -83,29 +84,31 @@ class PictureGrid:
 
 
 def starting_surface(
-    view: ReferenceView, density: Density, bbox: Float[Tensor, "2 3"], level: float, faces: int
+    view: ReferenceView, density: Density, bbox: Float[Tensor, "2 3"], level: float, config: StartConfig
 ) -> Mesh:
-    """A closed, even and smooth mesh of about `faces` faces, in world coordinates."""
+    """A closed, even and smooth mesh in world coordinates; the field is solid where its density is above `level`."""
     box = bbox.detach().cpu().double().numpy()
     cell = float(np.ptp(box, axis=0).max()) / 96
     for _ in range(2):  # the number of faces is known only when they are there
         grid = PictureGrid.around(view, box, cell)
-        mesh = surface_nets(picture_solid(grid, density, bbox, level))
-        cell *= np.sqrt(len(mesh.faces) / faces)
+        mesh = surface_nets(picture_solid(grid, density, bbox, level, config))
+        cell *= np.sqrt(len(mesh.faces) / config.faces)
     # Down, right and away are a left-handed frame.
-    return smooth(Mesh(grid.points(mesh.positions), np.ascontiguousarray(mesh.faces[:, ::-1])), TAUBIN_ITERATIONS)
+    turned = Mesh(grid.points(mesh.positions), np.ascontiguousarray(mesh.faces[:, ::-1]))
+    return smooth(turned, config.taubin_iterations)
 
 
 def picture_solid(
-    grid: PictureGrid, density: Density, bbox: Float[Tensor, "2 3"], level: float
+    grid: PictureGrid, density: Density, bbox: Float[Tensor, "2 3"], level: float, config: StartConfig
 ) -> Float[np.ndarray, "row column layer"]:
     """Positive inside; about linear across the surface."""
     mask = without_dust(grid.mask)
     matter = sampled(grid, mask, density, bbox)
-    inside = blurred(np.clip(np.log(np.maximum(matter, 1e-20) / level) / SPAN, -1.0, 1.0), mask)
-    inside = without_pits(largest_pieces(inside, mask), mask)
-    inside = largest_pieces((1.0 - INFLATED) * inside + INFLATED * inflated(inside, mask), mask)
-    inside = with_missing_columns(inside, mask, matter * grid.cell)
+    solid = np.clip(np.log(np.maximum(matter, 1e-20) / level) / SPAN, -1.0, 1.0)
+    inside = largest_pieces(with_thin_sheets(blurred(solid, mask, config.smoothing), solid, config.smoothing), mask)
+    inside = without_pits(inside, mask, config.widest_pit)
+    if config.fill_missing:
+        inside = with_missing_columns(inside, mask, matter * grid.cell, config.smoothing)
     return np.minimum(inside, outline_distance(grid)[..., None])
 
 
@@ -134,36 +137,28 @@ def sampled(
 
 
 def blurred(
-    values: Float[np.ndarray, "row column layer"], mask: Bool[np.ndarray, "row column"]
+    values: Float[np.ndarray, "row column layer"], mask: Bool[np.ndarray, "row column"], deviation: float
 ) -> Float[np.ndarray, "row column layer"]:
     """What is outside the mask is outside the solid: edges that its columns cut get round."""
-    return ndimage.gaussian_filter(np.where(mask[..., None], values, -1.0), SMOOTHING, mode="nearest")
+    return ndimage.gaussian_filter(np.where(mask[..., None], values, -1.0), deviation, mode="nearest")
 
 
-def inflated(
-    inside: Float[np.ndarray, "row column layer"], mask: Bool[np.ndarray, "row column"]
+def with_thin_sheets(
+    inside: Float[np.ndarray, "row column layer"], solid: Float[np.ndarray, "row column layer"], smoothing: float
 ) -> Float[np.ndarray, "row column layer"]:
-    """The mask blown up like a balloon around the middle of the solid; a disc becomes a ball."""
-    half = ndimage.gaussian_filter(inflation(mask), SMOOTHING / 2)  # the outline's steps would be ribs
-    middle, found = middles(np.where(inside > 0, 1.0, 0.0))
-    weight = half * (found > 0)
-    total = ndimage.gaussian_filter(weight, MIDDLE_SMOOTHING)
-    middle = ndimage.gaussian_filter(middle * weight, MIDDLE_SMOOTHING) / np.maximum(total, 1e-9)
-    depth = half[..., None] - np.abs(np.arange(inside.shape[2]) - middle[..., None])
-    return np.where(mask[..., None], np.clip(depth / SOFTNESS, -1.0, 1.0), -1.0)
+    """Columns that the blur has emptied, since what stood there is thin, as deep and as thick as they were."""
+    lost = (solid > 0).any(axis=2) & ~(inside > 0).any(axis=2)
+    middle, count = middles(np.where(solid > 0, 1.0, 0.0))
+    middle, half = (mean_within(values, lost, smoothing) for values in (middle, 0.5 * count))
+    sheet = slab(middle, np.maximum(half, THINNEST), inside.shape[2])
+    return np.where(lost[..., None], np.maximum(inside, sheet), inside)
 
 
-def inflation(mask: Bool[np.ndarray, "row column"]) -> Float[np.ndarray, "row column"]:
-    """Half thickness in cells: sqrt(f), where the Laplacian of f is -4 in the mask, and f is 0 outside."""
-    number = np.where(mask, np.cumsum(mask).reshape(mask.shape) - 1, -1)
-    pairs = [(number[:-1], number[1:]), (number[:, :-1], number[:, 1:])]
-    links = np.concatenate([np.stack([a[(a >= 0) & (b >= 0)], b[(a >= 0) & (b >= 0)]]) for a, b in pairs], axis=1)
-    count = int(mask.sum())
-    adjacency = sparse.coo_array((np.ones(links.shape[1]), tuple(links)), shape=(count, count)).tocsc()
-    laplacian = 4 * sparse.eye_array(count, format="csc") - adjacency - adjacency.T
-    half = np.zeros(mask.shape)
-    half[mask] = np.sqrt(np.maximum(spsolve(laplacian.tocsc(), np.full(count, 4.0)), 0.0))
-    return half
+def slab(
+    middle: Float[np.ndarray, "row column"], half: Float[np.ndarray, "row column"], layers: int
+) -> Float[np.ndarray, "row column layer"]:
+    """Inside within `half` of the middle."""
+    return np.clip((half[..., None] - np.abs(np.arange(layers) - middle[..., None])) / 2.0, -1.0, 1.0)
 
 
 def largest_pieces(
@@ -181,7 +176,7 @@ def largest_pieces(
 
 
 def without_pits(
-    inside: Float[np.ndarray, "row column layer"], mask: Bool[np.ndarray, "row column"]
+    inside: Float[np.ndarray, "row column layer"], mask: Bool[np.ndarray, "row column"], widest: float
 ) -> Float[np.ndarray, "row column layer"]:
     """Hollows in the side that the picture shows, narrower than a disc, filled from the front.
 
@@ -191,7 +186,7 @@ def without_pits(
     full = (inside > 0).any(axis=2)
     front = np.where(full, (inside > 0).argmax(axis=2), inside.shape[2]).astype(np.float32)
     rows, columns = np.nonzero(mask)
-    diameter = max(int(WIDEST_PIT * max(np.ptp(rows), np.ptp(columns))) | 1, 3)
+    diameter = int(widest * max(np.ptp(rows), np.ptp(columns))) | 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter))
     far = float(inside.shape[2])
     opened = cv2.dilate(cv2.erode(np.where(mask, front, far), disc, borderValue=far), disc, borderValue=0.0)
@@ -204,6 +199,7 @@ def with_missing_columns(
     inside: Float[np.ndarray, "row column layer"],
     mask: Bool[np.ndarray, "row column"],
     optical_depth: Float[np.ndarray, "row column layer"],
+    smoothing: float,
 ) -> Float[np.ndarray, "row column layer"]:
     """Columns of the mask that are empty, filled around the middle of what the field has there, or beside it."""
     full = (inside > 0).any(axis=2)
@@ -213,32 +209,34 @@ def with_missing_columns(
         return inside
     missing = mask & ~full & ndimage.binary_dilation(missing, around, iterations=RIM)
     reached = mask & ndimage.binary_dilation(missing, around, iterations=OVERLAP)
-    half = mean_within(np.maximum(ndimage.distance_transform_edt(reached), THINNEST), reached)
+    half = mean_within(np.maximum(ndimage.distance_transform_edt(reached), THINNEST), reached, smoothing)
     away, nearest = ndimage.distance_transform_edt(~full, return_indices=True)
     known = middles(np.where(full[..., None], np.maximum(inside, 0.0), 0.0))[0][tuple(nearest)]
-    middle = np.clip(fog_middles(optical_depth, missing, known), known - STEEPEST * away, known + STEEPEST * away)
-    middle = mean_within(middle, reached)
+    middle = np.clip(
+        fog_middles(optical_depth, missing, known, smoothing), known - STEEPEST * away, known + STEEPEST * away
+    )
+    middle = mean_within(middle, reached, smoothing)
     layer = np.arange(inside.shape[2])
     added = (half[..., None] - np.abs(layer - middle[..., None])) / 2.0
     return np.where(reached[..., None], np.maximum(inside, np.clip(added, -1.0, 1.0)), inside)
 
 
 def mean_within(
-    values: Float[np.ndarray, "row column"], region: Bool[np.ndarray, "row column"]
+    values: Float[np.ndarray, "row column"], region: Bool[np.ndarray, "row column"], deviation: float
 ) -> Float[np.ndarray, "row column"]:
     """A Gaussian mean over the neighbours that belong to a region, in the region; the values elsewhere."""
-    weight = ndimage.gaussian_filter(region.astype(np.float64), SMOOTHING)
-    mean = ndimage.gaussian_filter(np.where(region, values, 0.0), SMOOTHING) / np.maximum(weight, 1e-9)
+    weight = ndimage.gaussian_filter(region.astype(np.float64), deviation)
+    mean = ndimage.gaussian_filter(np.where(region, values, 0.0), deviation) / np.maximum(weight, 1e-9)
     return np.where(region, mean, values)
 
 
-def fog_middles(optical_depth, missing, known) -> Float[np.ndarray, "row column"]:
+def fog_middles(optical_depth, missing, known, smoothing) -> Float[np.ndarray, "row column"]:
     """Smooth over neighbouring columns, by their opacity; where there is next to none, the nearest known middle."""
     middle, total = middles(optical_depth)
     opacity = np.where(missing, 1.0 - np.exp(-total), 0.0)
     opacity = np.where(opacity > FAINTEST, opacity, 0.0)
-    weight = ndimage.gaussian_filter(opacity, 2 * SMOOTHING)
-    smooth = ndimage.gaussian_filter(middle * opacity, 2 * SMOOTHING) / np.maximum(weight, 1e-6)
+    weight = ndimage.gaussian_filter(opacity, 2 * smoothing)
+    smooth = ndimage.gaussian_filter(middle * opacity, 2 * smoothing) / np.maximum(weight, 1e-6)
     return np.where(weight > 0.1 * FAINTEST, smooth, known)
 
 

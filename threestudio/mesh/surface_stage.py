@@ -21,27 +21,28 @@ from torch import Tensor
 from threestudio.mesh.differentiable import Camera, PlacedMesh
 from threestudio.mesh.large_steps import SmoothPositions, UniformAdam
 from threestudio.mesh.mesh import Mesh
+from threestudio.mesh.picture_volume import StartConfig
 from threestudio.mesh.topology import Topology
 from threestudio.mesh.view_colors import FieldView
 from threestudio.models.reference_view import ReferenceView
 from threestudio.utils.misc import step_generator
+from threestudio.utils.ranges import within
 
 LARGEST_PICTURE = 512  # pixels a side: more tell nothing that a face of the mesh could follow
 Keep = Callable[[dict[str, Any]], None]
 
 
 @dataclass
-class SurfaceConfig:
-    """Of the fit; lengths are world units, in which the object spans about 1."""
+class SurfaceConfig(StartConfig):
+    """Of the start and the fit; lengths are world units, in which the object spans about 1."""
 
-    faces: int = 24_000  # about
-    steps: int = 160
-    learning_rate: float = 0.003  # world units a step at the start; it falls linearly to nothing
-    sharing: float = 10.0  # lambda of "Large Steps": over how many vertices a pull is shared
-    field_weight: float = 0.3  # of the field's outlines beside the picture's
-    fairness: float = 0.1  # weight of the bending energy
-    field_views: int = 16
-    field_size: int = 96  # pixels a side of these renderings
+    steps: int = within(240, 0, 100_000)
+    learning_rate: float = within(0.003, 1e-6, 0.1, "world units a step")  # at the start; it falls linearly to nothing
+    sharing: float = within(10.0, 0, 1000)  # lambda of "Large Steps": over how many vertices a pull is shared
+    field_weight: float = within(1.0, 0, 1000)  # of the field's outlines beside the picture's
+    fairness: float = within(0.1, 0, 1000)  # weight of the bending energy
+    field_views: int = within(16, 0, 1000)
+    field_size: int = within(96, 8, 4096, "pixels")  # side of these renderings
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class SurfaceFit:
         laplacian = self.topology.laplacian()
         self._bending: sparse.csr_array = laplacian @ laplacian
 
-    def run(self, advance: Callable[[], None], keep: Keep | None = None, every_seconds: float = 5.0) -> Mesh:
+    def run(self, advance: Callable[[], None], keep: Keep | None = None, every_seconds: float = 0.0) -> Mesh:
         """To its end; `advance` is told of every step, `keep` is given the state now and then and at the end."""
         kept = time.monotonic()
         while self.step < self.config.steps:

@@ -1,4 +1,5 @@
-"""What came out, on one picture: the source, the self-prompted views, and the final mesh, as read back from its GLB."""
+"""What came out, on one picture: the source, the self-prompted views, and the final mesh, as read back from its GLB,
+with its texture and as clay."""
 
 import os
 from collections.abc import Sequence
@@ -34,9 +35,11 @@ def save_contact_sheet(
     """Images are [h w 3] or [h w 4], bytes or floats in [0, 1]; `prompt_views` are pairs of a caption and an image."""
     given = [("source", source)] if source is not None else []
     rows = _in_rows([(caption, _on_paper(image)) for caption, image in [*given, *prompt_views]])
-    renderings = render_glb(glb_path, [elevation_deg] * len(AZIMUTHS_DEG), AZIMUTHS_DEG, distance, fovy_deg, CELL)
-    captions = [f"mesh, azimuth {azimuth:.0f}" for azimuth in AZIMUTHS_DEG]
-    rows += _in_rows([(caption, _on_paper(image)) for caption, image in zip(captions, renderings, strict=True)])
+    for shading, name in (("albedo", "mesh"), ("clay", "clay")):
+        elevations_deg = [elevation_deg] * len(AZIMUTHS_DEG)
+        renderings = render_glb(glb_path, elevations_deg, AZIMUTHS_DEG, distance, fovy_deg, CELL, shading)
+        captions = [f"{name}, azimuth {azimuth:.0f}" for azimuth in AZIMUTHS_DEG]
+        rows += _in_rows([(caption, _on_paper(image)) for caption, image in zip(captions, renderings, strict=True)])
     with atomic_path(path) as partial:
         _sheet(rows).save(partial)
 
@@ -48,14 +51,15 @@ def render_glb(
     distance: float,
     fovy_deg: float,
     size: int,
+    shading: str = "albedo",
 ) -> UInt8[np.ndarray, "view h w 4"]:
-    """The mesh of a GLB file, unshaded, from cameras that look at the origin; straight alpha."""
+    """The mesh of a GLB file from cameras that look at the origin, straight alpha; `shading` is `render_mesh`'s."""
     c2w = cameras.orbit(
         torch.tensor(elevation_deg, dtype=torch.float64),
         torch.tensor(azimuth_deg, dtype=torch.float64),
         torch.full((len(azimuth_deg),), distance, dtype=torch.float64),
     )
-    return render_mesh(read_glb(path), c2w, fovy_deg, size, size)
+    return render_mesh(read_glb(path), c2w, fovy_deg, size, size, shading=shading)
 
 
 def _in_rows(cells: list[Any]) -> list[list[Any]]:

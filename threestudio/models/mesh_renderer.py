@@ -5,7 +5,7 @@ taken as they are stored, in 0..255 without gamma conversion. Shading is either 
 above ("diffuse"): albedo * (ambient + (1 - ambient) * (0.5 + 0.5 * n.l)), ambient 0.75 where nothing else is said.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from threestudio.cameras import camera_positions, projection, rays, world_to_cli
 AMBIENT = 0.75
 LIGHT_ELEVATION_DEG = 55.0
 GREY = 0.7
+CLAY = 0.95
+CLAY_LIGHT = (-0.5, 0.7, 1.0)  # in camera axes: from the upper left, behind the camera
+SHADINGS = ("albedo", "diffuse", "clay")
 
 
 def render_mesh(
@@ -39,13 +42,15 @@ def render_mesh(
     """RGBA with straight alpha, 0 and black where nothing is hit; `mesh` is z up, in world units.
 
     `supersample` squared rays a pixel; `shading` is "albedo", or "diffuse": the light's direction, and the share of it
-    that comes from everywhere alike.
+    that comes from everywhere alike; or "clay": the shape alone, grey, in a light that goes with the camera.
     """
-    if shading not in ("albedo", "diffuse"):
-        raise ValueError(f'shading "{shading}": expected "albedo" or "diffuse"')
-    surfaces = surfaces_of(mesh)
+    if shading not in SHADINGS:
+        raise ValueError(f'shading "{shading}": expected one of {", ".join(SHADINGS)}')
+    surfaces = [surface.in_clay() for surface in surfaces_of(mesh)] if shading == "clay" else surfaces_of(mesh)
     scene = embree_scene(surfaces)
-    light = Light(light_azimuth_deg, light_elevation_deg, ambient) if shading == "diffuse" else None
+    light = None
+    if shading == "diffuse":
+        light = Light.in_the_world(light_azimuth_deg, light_elevation_deg, ambient)
     fine = (height * supersample, width * supersample)
     c2w = c2w.detach().cpu().float()
     field_of_view = torch.tensor([float(fovy_deg)])
@@ -61,7 +66,7 @@ def render_mesh(
             surfaces,
             np.broadcast_to(matrix[:3, 3], directions.shape).reshape(-1, 3),
             directions.reshape(-1, 3),
-            light,
+            Light.beside_the_camera(matrix) if shading == "clay" else light,
         ).reshape(*directions.shape[:2], 4)
         picture[:] = downsampled(rgba, supersample)
     return pictures
@@ -77,6 +82,11 @@ class Surface:
     corner_rgb: Float[ndarray, "face 3 3"] | None
     uv: Float[ndarray, "point 2"] | None
     texture: Float[ndarray, "th tw 3"] | None
+
+    def in_clay(self) -> "Surface":
+        """The same shape, grey all over."""
+        grey = np.broadcast_to(np.float32(CLAY), (len(self.faces), 3, 3))
+        return replace(self, corner_rgb=grey, uv=None, texture=None)
 
 
 def surfaces_of(mesh: trimesh.Trimesh | trimesh.Scene) -> list[Surface]:
@@ -170,17 +180,20 @@ def embree_scene(surfaces: list[Surface]) -> rtcore_scene.EmbreeScene | None:
 
 @dataclass(frozen=True)
 class Light:
-    """Where the light comes from, and the share of it that comes from everywhere alike, in 0..1."""
+    """The unit direction towards it, and the share of it that comes from everywhere alike, in 0..1."""
 
-    azimuth_deg: float
-    elevation_deg: float = LIGHT_ELEVATION_DEG
-    ambient: float = AMBIENT
+    direction: Float[ndarray, "3"]
+    ambient: float
 
-    @property
-    def direction(self) -> Float[ndarray, "3"]:
-        """Towards the light, unit length."""
-        angles = torch.tensor([[float(self.elevation_deg)], [float(self.azimuth_deg)], [1.0]])
-        return camera_positions(*angles)[0].numpy()
+    @classmethod
+    def in_the_world(cls, azimuth_deg: float, elevation_deg: float, ambient: float) -> "Light":
+        angles = torch.tensor([[float(elevation_deg)], [float(azimuth_deg)], [1.0]])
+        return cls(camera_positions(*angles)[0].numpy(), ambient)
+
+    @classmethod
+    def beside_the_camera(cls, c2w: Float[ndarray, "4 4"]) -> "Light":
+        """For clay: it goes with the camera."""
+        return cls(c2w[:3, :3] @ (np.array(CLAY_LIGHT, np.float32) / np.linalg.norm(CLAY_LIGHT)), 0.0)
 
 
 def trace(

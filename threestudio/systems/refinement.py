@@ -30,6 +30,7 @@ from threestudio.utils.progress import stage
 
 ELEVATIONS_DEG = (-5.0, 25.0, 55.0)  # of the rings from which the field is looked at
 FIRST_AZIMUTH_DEG = 11.0  # none of them is the picture's
+EVERY_SECONDS = 5.0  # the state of the fit is written
 
 
 @torch.inference_mode(False)  # in which Lightning exports
@@ -38,7 +39,6 @@ def refined_surface(system: Any, view: ReferenceView, config: SurfaceConfig) -> 
     """`system` has geometry and renderer; `view` is the picture with its camera."""
     views = field_views(system, view, config)
     place = Path(system.get_save_dir()).parent / "ckpts" / f"surface-it{system.true_global_step}.ckpt"
-    start = fitted = None
     fingerprint, kept = _fingerprint(system, view, config), _kept(place)
     if kept is not None and kept["fingerprint"] == fingerprint:
         start = Mesh(kept["positions"].numpy(), kept["faces"].numpy())
@@ -50,7 +50,8 @@ def refined_surface(system: Any, view: ReferenceView, config: SurfaceConfig) -> 
     given = {"positions": torch.from_numpy(start.positions), "faces": torch.from_numpy(start.faces)}
     identity = {"state_dict": {}, "fingerprint": fingerprint} | given
     with stage("surface", config.steps, fit.step) as progress:
-        fitted = fit.run(progress.advance, lambda state: save_checkpoint(identity | {"fit": state}, place))
+        keep = lambda state: save_checkpoint(identity | {"fit": state}, place)  # noqa: E731
+        fitted = fit.run(progress.advance, keep, EVERY_SECONDS)
     return RefinedSurface(fitted, views)
 
 
@@ -77,7 +78,7 @@ def _rendered(system: Any, c2w: torch.Tensor, fovy_deg: float, size: int) -> Fie
 def _start(geometry: Any, view: ReferenceView, config: SurfaceConfig) -> Mesh:
     threestudio.info("Surface: a smooth start from the picture and the field.")
     level = level_of_field(geometry.forward_density, geometry.bbox, IsosurfaceSettings.from_geometry(geometry.cfg))
-    return starting_surface(view, geometry.forward_density, geometry.bbox, level, config.faces)
+    return starting_surface(view, geometry.forward_density, geometry.bbox, level, config)
 
 
 def _kept(place: Path) -> dict[str, Any] | None:
@@ -96,5 +97,5 @@ def _fingerprint(system: Any, view: ReferenceView, config: SurfaceConfig) -> str
     for array in (view.rgba, view.c2w):
         told.update(np.ascontiguousarray(array).tobytes())
     for name, value in sorted(system.geometry.state_dict().items()):
-        told.update(name.encode() + value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        told.update(name.encode() + value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return told.hexdigest()

@@ -3,6 +3,7 @@
 The surface is the refined one where the system has made it (`system.refinement`), else the field's isosurface, cleaned.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +11,6 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 import threestudio
-from threestudio.errors import UserError, nearest_name
 from threestudio.mesh.budget import within_budget
 from threestudio.mesh.description import described, small_charts
 from threestudio.mesh.mesh import Mesh, TexturedMesh
@@ -26,6 +26,7 @@ from threestudio.models.visible_relief import filled_pits
 from threestudio.utils.ranges import one_of, within
 
 FORMATS = ("glb", "obj", "obj-mtl", "ply", "stl")
+JOINED = tuple("+".join(names) for count in range(1, 6) for names in itertools.permutations(FORMATS, count))
 TEXTURED = ("glb", "obj-mtl")
 TEXTURE_FORMATS = ("png", "jpg")
 # xatlas grows faster than linearly: seconds at 40,000 faces, minutes at several hundred thousand.
@@ -40,7 +41,7 @@ class MeshExporter(Exporter):
     class Config(Exporter.Config):
         # One or several of FORMATS, joined by +. obj-mtl has a texture; obj has it too beside others, and alone, as
         # upstream's, colours at the vertices instead. ply has colours at the vertices, stl none.
-        fmt: str = "glb+obj"
+        fmt: str = one_of("glb+obj", *JOINED)
         save_name: str = "model"
         save_normal: bool = True
         save_uv: bool = True
@@ -71,11 +72,8 @@ class MeshExporter(Exporter):
         return [self._output(name, textured if name in TEXTURED else colored) for name in formats]
 
     def formats(self) -> list[str]:
-        """Those of `fmt`; `obj` beside others is the one with a texture. Raises `UserError` for an unknown one."""
-        self._check("texture_format", self.cfg.texture_format, TEXTURE_FORMATS)
-        names = [name.strip() for name in self.cfg.fmt.split("+")]
-        for name in names:
-            self._check("fmt", name, FORMATS)
+        """Those of `fmt`; `obj` beside others is the one with a texture."""
+        names = self.cfg.fmt.split("+")
         if len(names) > 1:
             names = ["obj-mtl" if name == "obj" else name for name in names]
         return list(dict.fromkeys(names))
@@ -146,10 +144,6 @@ class MeshExporter(Exporter):
         cfg = self.geometry.cfg
         smallest = cfg.isosurface_outlier_n_faces_threshold
         return mesh_cleaning.remove_floaters(mesh, smallest) if cfg.isosurface_remove_outliers else mesh
-
-    def _check(self, key: str, value: str, known: tuple[str, ...]) -> None:
-        if value not in known:
-            raise UserError(f'system.exporter.{key}: unknown "{value}"; {nearest_name(value, known)}')
 
     def _output(self, name: str, mesh: Mesh | TexturedMesh) -> ExporterOutput:
         save_type = name.partition("-")[0]
