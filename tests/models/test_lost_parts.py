@@ -132,7 +132,7 @@ def test_a_part_that_came_back_has_the_pictures_colours_on_all_sides():
     cfg = {"fmt": "obj", "match_colors": False}
     exporter = MeshExporter(cfg, geometry=BallWithAFaintRod(), material=material, background=None)
     exporter.reference = view
-    mesh = exporter.surface_with_vertex_colors()
+    mesh = exporter.colored(exporter.surface())
     top = mesh.positions[:, 2] > 0.5
     behind_the_ball = mesh.positions[:, 0] < -0.3
     assert top.any() and np.allclose(mesh.colors[top], [0.0, 0.0, 1.0], atol=0.02)
