@@ -17,7 +17,7 @@ ZERO_SNR_V = {
 EPSILON = {"beta_schedule": "scaled_linear", "clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1}
 
 
-def tiny_model(scheduler: dict | None = None, seed: int = 0) -> Zero123:
+def tiny_model(scheduler: dict | None = None, seed: int = 0, channels: int = 3) -> Zero123:
     torch.manual_seed(seed)
     model = build_model(
         Architecture(
@@ -35,7 +35,7 @@ def tiny_model(scheduler: dict | None = None, seed: int = 0) -> Zero123:
                 "class_embed_type": "projection",
                 "projection_class_embeddings_input_dim": EMBEDDING + 4,
             },
-            vae={"patch_size": 4, "latent_channels": LATENT_CHANNELS},
+            vae={"patch_size": 4, "latent_channels": LATENT_CHANNELS, "in_channels": channels},
             image_encoder={
                 "hidden_size": 8,
                 "intermediate_size": 16,
@@ -44,11 +44,14 @@ def tiny_model(scheduler: dict | None = None, seed: int = 0) -> Zero123:
                 "image_size": SIZE,
                 "patch_size": 8,
                 "projection_dim": EMBEDDING,
+                "num_channels": channels,
             },
             scheduler=ZERO_SNR_V if scheduler is None else scheduler,
             settings={"image_size": SIZE, "fovy_deg": 20.0, "camera_distance": 3.8, "cond_elevation_deg": 10.0},
         )
     )
+    if channels == 4:
+        model.vae.fit(2 * torch.rand(16, channels, SIZE, SIZE) - 1)  # else its first latents are of colours alone
     return model.eval().requires_grad_(False)
 
 
@@ -70,9 +73,9 @@ def convolutional_model(seed: int = 0) -> Zero123:
     return model.eval().requires_grad_(False)
 
 
-def save_tiny_cascade(folder: Path) -> Path:
+def save_tiny_cascade(folder: Path, channels: int = 3) -> Path:
     """`folder`/base and `folder`/refiner, the latter sharing base's autoencoder and image encoder."""
-    base, refiner = tiny_model(seed=0), tiny_model(seed=1)
+    base, refiner = tiny_model(seed=0, channels=channels), tiny_model(seed=1, channels=channels)
     refiner.vae, refiner.image_encoder = base.vae, base.image_encoder
     save_zero123(base, folder / "base")
     save_zero123(refiner, folder / "refiner", shared_with=folder / "base")

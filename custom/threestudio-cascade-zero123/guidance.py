@@ -5,7 +5,8 @@
                  eps_hat = Refiner(x_t, t, source + nearby views as seen from this camera)    (Eq. 8-11)
                  gradient on z: w(t) (eps_hat - eps), not through the U-Net                   (see sds.py)
 
-Renderings are [view h w 3] in [0, 1] on white. Timesteps and noise depend on (seed, step) alone, so that a resumed run
+Renderings are [view h w 3] in [0, 1] on white. A model that sees opacity is given the rendering's; where the host hands
+none over, it is estimated from the white. Timesteps and noise depend on (seed, step) alone, so that a resumed run
 repeats an uninterrupted one. With `prompt_views: []` this is plain Zero-1-to-3.
 """
 
@@ -37,6 +38,7 @@ from .zero123.model import Context
 from .zero123.pose import Pose
 from .zero123.precision import dtype_of
 from .zero123.sampler import MOST_STEPS, SCALES, guided_output, noise_like_latents, predict_in_one_step, x0_and_epsilon
+from .zero123.white import difference_from_white
 
 ONE_STEP_BATCH = 32  # network passes at once
 
@@ -95,6 +97,7 @@ class CascadeZero123Guidance(BaseObject):
         self.source_pose = self._pose(
             self.cfg.cond_elevation_deg, self.cfg.cond_azimuth_deg, self.cfg.cond_camera_distance
         )
+        self.told_of_estimate = False
         self.prompts: PromptViews | None = None
         self.cascade: Cascade | None = None
         self.update_step(0, 0)
@@ -108,7 +111,8 @@ class CascadeZero123Guidance(BaseObject):
 
     def set_source(self, rgba: Float[Tensor, "h w 4"]) -> None:
         """The prepared picture (centred, straight alpha, in [0, 1]); makes the prompt views, or finds them cached."""
-        source = as_model_sees(rgba.float().to(self.device), self.refiner.settings.image_size)
+        refiner = self.refiner
+        source = as_model_sees(rgba.float().to(self.device), refiner.settings.image_size, refiner.channels)
         with self._own_precision(), self.models.sampling():
             self.prompts = self._prompt_views(source)
             cleanup()
@@ -125,12 +129,13 @@ class CascadeZero123Guidance(BaseObject):
         camera_distances: Float[Tensor, "view"],
         rgb_as_latents: bool = False,
         guidance_eval: bool = False,
+        opacity: Float[Tensor, "view h w 1"] | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Elevation and azimuth in degrees. `loss_sds` has the SDS gradient, summed over pixels, mean over views."""
         with self._own_precision():
             context = self.context(elevation, azimuth, camera_distances)
-            latents = self.encode(rgb, rgb_as_latents)
+            latents = self.encode(rgb, opacity, rgb_as_latents)
             timestep, noise = self.draw(latents)
             noisy = self.scheduler.add_noise(latents.detach(), noise, timestep)
             with torch.no_grad():
@@ -152,15 +157,37 @@ class CascadeZero123Guidance(BaseObject):
                 )
         return result
 
-    def encode(self, rgb: Float[Tensor, "view h w c"], rgb_as_latents: bool = False) -> Float[Tensor, "view k lh lw"]:
+    @property
+    def sees_opacity(self) -> bool:
+        """Whether the models see and predict the object's opacity beside its colours."""
+        return self.refiner.channels == 4
+
+    def encode(
+        self,
+        rgb: Float[Tensor, "view h w c"],
+        opacity: Float[Tensor, "view h w 1"] | None = None,
+        rgb_as_latents: bool = False,
+    ) -> Float[Tensor, "view k lh lw"]:
         """The rendering's latents, differentiable."""
         images = rgb.permute(0, 3, 1, 2).float()
         if rgb_as_latents:
             return F.interpolate(images, self.refiner.latent_shape[1:], mode="bilinear", align_corners=False) * 2 - 1
+        if self.sees_opacity:
+            alpha = self.estimated_opacity(images) if opacity is None else opacity.permute(0, 3, 1, 2).float()
+            images = torch.cat([images, alpha], dim=1)
         size = self.refiner.settings.image_size
         if images.shape[-2:] != (size, size):
             images = F.interpolate(images, (size, size), mode="bilinear", align_corners=False)
         return self.encoding(images)
+
+    def estimated_opacity(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view 1 h w"]:
+        """For hosts that hand none over; without gradient, since the colours have it."""
+        if not self.told_of_estimate:
+            self.told_of_estimate = True
+            threestudio.warn(
+                "the host hands no opacity over; it is estimated: what is white in a rendering counts as background"
+            )
+        return difference_from_white(images.detach())
 
     def context(
         self,
@@ -204,8 +231,11 @@ class CascadeZero123Guidance(BaseObject):
         azimuth: Float[Tensor, "view"],
         camera_distances: Float[Tensor, "view"],
         noises: int = 4,
-    ) -> Float[Tensor, "view h w 3"]:
-        """What the Refiner expects to see from these cameras: its prediction at the highest noise, averaged."""
+    ) -> Float[Tensor, "view h w channel"]:
+        """What the Refiner expects to see from these cameras: its prediction at the highest noise, averaged.
+
+        Colours on white and, of a model that sees it, the opacity.
+        """
         views = max(1, ONE_STEP_BATCH // noises)
         cameras = zip(elevation.split(views), azimuth.split(views), camera_distances.split(views), strict=True)
         noise = noise_like_latents(self.refiner, noises, self.cfg.seed, self.device)
@@ -218,7 +248,7 @@ class CascadeZero123Guidance(BaseObject):
                     images.append(self.refiner.decode(latents.unflatten(0, (-1, noises)).mean(1)))
         return torch.cat(images).permute(0, 2, 3, 1)
 
-    def _prompt_views(self, source: Float[Tensor, "1 3 h w"]) -> PromptViews:
+    def _prompt_views(self, source: Float[Tensor, "1 channel h w"]) -> PromptViews:
         offsets = self.offsets_deg
         sampling = Sampling(self.cfg.prompt_steps, self.cfg.prompt_scale, self.cfg.prompt_seed)
         fingerprint = self.models.base_fingerprint() if offsets else ""

@@ -125,6 +125,11 @@ class ModelPair:
             raise UserError(
                 f"{self.base.weights} makes {sizes[0]} px views and the Refiner {sizes[1]} px; a cascade needs one size"
             )
+        if base.channels != self.refiner.channels:
+            raise UserError(
+                f"{self.base.weights} makes views of {base.channels} channels and the Refiner {self.refiner.channels}; "
+                "both of a cascade see opacity, or none"
+            )
         share(base, self.refiner)
         if self.residence.spare_device and base.unet is not self.refiner.unet:
             _move([self.refiner.unet], HOST)

@@ -63,16 +63,16 @@ class Prompting:
 class BaseViews:
     """What the first stage leaves for the second."""
 
-    source: Float[Tensor, "1 3 h w"]
+    source: Float[Tensor, "1 channel h w"]
     pose: Pose
     prompts: PromptViews
-    coarse: Float[Tensor, "view 3 h w"] | None
+    coarse: Float[Tensor, "view channel h w"] | None
 
 
 @dataclass(frozen=True)
 class NovelViews:
     base: BaseViews
-    images: Float[Tensor, "view 3 h w"]
+    images: Float[Tensor, "view channel h w"]
     poses: Pose
 
 
@@ -91,7 +91,7 @@ def novel_views(
     size = refiner.settings.image_size
     if base.settings.image_size != size:
         raise UserError(f"Base makes {base.settings.image_size} px views and the Refiner {size} px; take one size")
-    source = as_model_sees(rgba.to(pose.distance.device), size)
+    source = as_model_sees(rgba.to(pose.distance.device), size, refiner.channels)
     first = base_stage(lambda: base, source, pose, targets, sampling, prompting, coarse_target, bars)
     return refiner_stage(refiner, first, targets, sampling, bars)
 
@@ -99,7 +99,7 @@ def novel_views(
 @torch.no_grad()
 def base_stage(
     load_base: Callable[[], Zero123],
-    source: Float[Tensor, "1 3 h w"],
+    source: Float[Tensor, "1 channel h w"],
     pose: Pose,
     targets: Pose,
     sampling: TargetSampling,
@@ -148,10 +148,10 @@ def sample_targets(
     cascade: Cascade,
     targets: Pose,
     sampling: TargetSampling,
-    coarse: Float[Tensor, "view 3 h w"] | None = None,
+    coarse: Float[Tensor, "view channel h w"] | None = None,
     progress: Progress | None = None,
     purpose: str = "target",
-) -> Float[Tensor, "view 3 h w"]:
+) -> Float[Tensor, "view channel h w"]:
     """One DDIM stage, chunk by chunk; `coarse` are shown at the targets' own poses, `purpose` has noise of its own."""
     count, views = len(targets.distance), []
     for first in range(0, count, sampling.chunk):

@@ -84,7 +84,8 @@ class NovelViewSystem(BaseSystem):
         pose = Pose(batch["elevation"], batch["azimuth"], batch["camera_distances"])
         distance = float(pose.distance[0])
         targets = target_poses(self.cfg.poses, self.cfg.azimuths, self.cfg.elevations, distance, self.device)
-        source = as_model_sees(batch["rgba"][0].float(), models.refiner.settings.image_size)
+        refiner = models.refiner
+        source = as_model_sees(batch["rgba"][0].float(), refiner.settings.image_size, refiner.channels)
         prompting = self._prompting(models)
         with models.sampling():
             seen = base_stage(
@@ -127,7 +128,7 @@ class NovelViewSystem(BaseSystem):
             self.save_img_sequence("turntable", "views", r"(\d+)\.png", save_format="mp4", fps=self.cfg.fps)
         threestudio.info(f"{len(files)} novel views, and all of them at a glance: {self.get_save_path('grid.png')}")
 
-    def _save_pictures(self, folder: str, images: Float[Tensor, "view 3 h w"]) -> list[str]:
+    def _save_pictures(self, folder: str, images: Float[Tensor, "view channel h w"]) -> list[str]:
         """Paths below the save folder."""
         files = [f"{folder}/{index:03d}.png" for index in range(len(images))]
         for file, image in zip(files, images, strict=True):

@@ -174,8 +174,9 @@ def prepared(image: str | Path | Image.Image | Float[Tensor, "ih iw 4"], ratio: 
     return rgba
 
 
-def _converted(images: Float[Tensor, "view 3 h w"], output_type: str) -> Any:
-    images = images.float().cpu()
+def _converted(images: Float[Tensor, "view channel h w"], output_type: str) -> Any:
+    """Their colours, on white."""
+    images = images[:, :3].float().cpu()
     if output_type == "pt":
         return images
     array = images.permute(0, 2, 3, 1).numpy()

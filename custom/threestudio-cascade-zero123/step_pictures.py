@@ -55,4 +55,4 @@ def _one_view(context: Context, view: int) -> Context:
 
 
 def _images(model: Zero123, latents: Float[Tensor, "view c h w"]) -> Float[Tensor, "view H W 3"]:
-    return model.decode(latents).float().permute(0, 2, 3, 1)
+    return model.decode(latents)[:, :3].permute(0, 2, 3, 1)

@@ -44,7 +44,7 @@ def pose_labels(poses: Pose) -> list[str]:
     return [f"{azimuth:+g}, {elevation:g}" for azimuth, elevation in pairs]
 
 
-def captioned(image: Float[Tensor, "3 h w"], caption: str) -> Cell:
+def captioned(image: Float[Tensor, "channel h w"], caption: str) -> Cell:
     """As large as a cell, the caption above."""
     cell = Image.new("RGB", (CELL, CELL + CAPTION), PAPER)
     pixels = Image.fromarray(as_bytes(image)).resize((CELL, CELL), Image.Resampling.BICUBIC)
@@ -54,8 +54,9 @@ def captioned(image: Float[Tensor, "3 h w"], caption: str) -> Cell:
     return np.asarray(cell)
 
 
-def as_bytes(image: Float[Tensor, "3 h w"]) -> Picture:
-    return eight_bit(image[None])[0].permute(1, 2, 0).cpu().numpy()
+def as_bytes(image: Float[Tensor, "channel h w"]) -> Picture:
+    """Its colours, on white."""
+    return eight_bit(image[None, :3])[0].permute(1, 2, 0).cpu().numpy()
 
 
 def camera_list(views: NovelViews, files: list[str], fovy_deg: float) -> dict[str, Any]:

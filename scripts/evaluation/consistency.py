@@ -131,7 +131,7 @@ def measured(
     scores: RowScores = {}
     for method, kind, images in rings_of(batch, poses):
         compared = None if method == TRUTH else true_views
-        scores.setdefault(method, {})[kind] = scores_of_ring(images.cpu(), ring, compared, args)
+        scores.setdefault(method, {})[kind] = scores_of_ring(images[:, :3].cpu(), ring, compared, args)
         bar.update()
     return scores
 

@@ -1,12 +1,12 @@
 """Held-out objects in batches: source, true nearby views and one target of each, and the noise of its samples.
 
 Source is view 0; the target is drawn among the views that are neither it nor nearby. Every draw depends on (seed,
-object) and what it is for, never on the batch, so that all rows of all models are paired. Images are in [0, 1] on
-white; a `Pose` of several views an object is flattened, object by object.
+object) and what it is for, never on the batch, so that all rows of all models are paired. Images are in [0, 1], colours
+on white and opacity; a `Pose` of several views an object is flattened, object by object.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from cascade_zero123.seeding import draw_generator
 from cascade_zero123.training.rendered_views import NEARBY_VIEWS, PackedViews
 from cascade_zero123.zero123.model import Zero123
 from cascade_zero123.zero123.pose import Pose
-from cascade_zero123.zero123.white import on_white
+from cascade_zero123.zero123.white import as_seen
 from jaxtyping import Float
 from torch import Tensor
 
@@ -30,12 +30,22 @@ class Batch:
 
     numbers: list[int]
     targets: list[int]
-    source: Float[Tensor, "b 3 h w"]
+    source: Float[Tensor, "b channel h w"]
     source_pose: Pose
-    nearby: Float[Tensor, "b near 3 h w"]
+    nearby: Float[Tensor, "b near channel h w"]
     target_pose: Pose
-    truth: Float[Tensor, "b 3 h w"]
+    truth: Float[Tensor, "b channel h w"]
     seed: int
+
+    def seen_by(self, model: Zero123) -> "Batch":
+        """With the channels that it has eyes for."""
+        channels = slice(model.channels)
+        return replace(
+            self,
+            source=self.source[:, channels],
+            nearby=self.nearby[:, :, channels],
+            truth=self.truth[:, channels],
+        )
 
     def noise(self, model: Zero123, purpose: str, views: int = 1) -> Float[Tensor, "b*views c h w"]:
         """Drawn on the CPU, so that every device starts from the same."""
@@ -75,7 +85,7 @@ class HeldOut:
         targets = [self.target(number) for number in numbers]
         columns = torch.tensor([[0, *NEARBY_VIEWS, target] for target in targets])
         objects = torch.tensor(numbers)
-        images = on_white(self.views.rgba(objects, columns)).to(self.device)
+        images = as_seen(self.views.rgba(objects, columns), 4).to(self.device)
         source_pose, target_pose = (self._pose(objects, columns[:, place]) for place in (0, -1))
         return Batch(
             numbers, targets, images[:, 0], source_pose, images[:, 1:-1], target_pose, images[:, -1], self.seed

@@ -21,8 +21,11 @@ class ImageMetrics:
             self.refused["LPIPS"] = why_no_lpips()
         self.note = "" if isinstance(distance, Unavailable) else f"{distance.note}."
 
-    def __call__(self, images: Float[Tensor, "b 3 h w"], truth: Float[Tensor, "b 3 h w"]) -> list[dict[str, float]]:
-        """Of each view against the true one, those that can be measured."""
+    def __call__(
+        self, images: Float[Tensor, "b channel h w"], truth: Float[Tensor, "b channel h w"]
+    ) -> list[dict[str, float]]:
+        """Of each view's colours on white against the true ones, those that can be measured."""
+        images, truth = images[:, :3], truth[:, :3]
         scores = [self._scores(images[i : i + 1], truth[i : i + 1]) for i in range(len(images))]
         return [{name: one.value for name, one in view.items() if one.value is not None} for view in scores]
 

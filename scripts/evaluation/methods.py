@@ -31,7 +31,7 @@ SOURCE_ALONE, PROMPTS = "Refiner, source alone", "Refiner, prompts"
 FULL, ORACLE = "Refiner, prompts and coarse target", "Refiner, true nearby views (oracle)"
 SAMPLES_OF_MEAN = 4
 
-Images = Float[Tensor, "b 3 h w"]
+Images = Float[Tensor, "b channel h w"]
 Views = dict[tuple[str, str], Images]  # method and kind
 Told = Callable[[int], None]  # passes of a network that an object took since the last call
 
@@ -49,7 +49,7 @@ def passes(sampling: Sampling) -> int:
     return sampling.steps * (1 if sampling.scale == 1 else 2)
 
 
-def beside_source(batch: Batch, images: Float[Tensor, "b view 3 h w"], poses: Pose) -> tuple[Tensor, Pose]:
+def beside_source(batch: Batch, images: Float[Tensor, "b view channel h w"], poses: Pose) -> tuple[Tensor, Pose]:
     """The source, then the given views, of each object."""
     objects, views = images.shape[:2]
     joined = (
@@ -61,7 +61,7 @@ def beside_source(batch: Batch, images: Float[Tensor, "b view 3 h w"], poses: Po
 
 @torch.no_grad()
 def base_samples(base: Zero123, batch: Batch, targets: Pose, purpose: str, sampling: Sampling) -> Tensor:
-    """[b view 3 h w] of `targets` (b * view cameras), rounded to 8 bits."""
+    """[b view channel h w] of `targets` (b * view cameras), rounded to 8 bits."""
     views = len(targets.distance) // len(batch.numbers)
     if views == 0:
         return batch.source[:, None][:, :0]
@@ -102,6 +102,7 @@ class BaseRows:
 
     @torch.no_grad()
     def __call__(self, batch: Batch, told: Told) -> Views:
+        batch = batch.seen_by(self.base)
         seen = context_of_rows(self.base, batch.source[:, None], batch.source_pose, batch.target_pose)
         kinds = both_kinds(self.base, seen, batch.noise(self.base, "noise"), self.sampling, told)
         views: Views = {(BASE, kind): images for kind, images in kinds.items()}
@@ -145,7 +146,8 @@ class RefinerRows(ShownCascade):
         return views
 
     def contexts(self, batch: Batch, targets: Pose, told: Told) -> dict[str, tuple[Tensor, Pose]]:
-        """Images [b view 3 h w] and poses; `targets` has one camera an object."""
+        """Images [b view channel h w] and poses; `targets` has one camera an object."""
+        batch = batch.seen_by(self.base)
         poses = prompt_poses(batch, self.offsets_deg)
         prompts = base_samples(self.base, batch, poses, "prompts", self.samplings.prompts)
         told(prompts.shape[1] * passes(self.samplings.prompts))

@@ -15,7 +15,7 @@ from threestudio.utils.atomic import atomic_path
 CELL, MARGIN, HEAD, SIDE, FONT = 128, 4, 88, 44, 12  # pixels
 INK = (40, 40, 40)
 
-Column = tuple[str, Float[Tensor, "b 3 h w"]]
+Column = tuple[str, Float[Tensor, "b channel h w"]]
 
 
 def save_pictures(path: Path, batch: Batch, parts: Sequence[tuple[str, Mapping[str, str], Views]]) -> None:
@@ -41,7 +41,7 @@ def sheet(rows: Sequence[str], columns: Sequence[Column]) -> Image.Image:
     for column, (name, images) in enumerate(columns):
         left = SIDE + column * pitch
         draw.multiline_text((left, HEAD - 4), in_lines(name, draw, font), fill=INK, font=font, anchor="ld", spacing=2)
-        for row, image in enumerate(eight_bit(images)):
+        for row, image in enumerate(eight_bit(images[:, :3])):
             cell = Image.fromarray(image.permute(1, 2, 0).cpu().numpy()).resize((CELL, CELL), Image.Resampling.NEAREST)
             picture.paste(cell, (left, HEAD + row * pitch))
     return picture

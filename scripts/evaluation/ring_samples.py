@@ -26,7 +26,7 @@ from evaluation.methods import (
     view_by_view,
 )
 
-Images = Float[Tensor, "view 3 h w"]
+Images = Float[Tensor, "view channel h w"]
 
 
 def ring_methods(offsets_deg: tuple[tuple[float, float], ...] | None, coarse_target: bool) -> list[str]:
@@ -53,8 +53,9 @@ class RingSamples(ShownCascade):
                 yield method, kind, ring
 
     @torch.no_grad()
-    def contexts(self, batch: Batch, targets: Pose) -> dict[str, tuple[Float[Tensor, "view shown 3 h w"], Pose]]:
+    def contexts(self, batch: Batch, targets: Pose) -> dict[str, tuple[Float[Tensor, "view shown channel h w"], Pose]]:
         """What is shown for each target, and from where."""
+        batch = batch.seen_by(self.base)
         count, each = len(targets.distance), repeated(batch, len(targets.distance))
         poses = prompt_poses(batch, self.offsets_deg)
         of_each = Pose(*(value.repeat(count) for value in poses))

@@ -36,7 +36,7 @@ from evaluation.summary import bootstrap_interval
 from threestudio.utils.atomic import atomic_path
 
 BASELINE, CASCADE = "Zero-1-to-3 (Base alone)", "Cascade-Zero123"
-Images = Float[Tensor, "view 3 h w"]
+Images = Float[Tensor, "view channel h w"]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def scores_of(
         CASCADE: (pipeline.refiner, Prompting(sampling=shown), True),
     }
     rgba = read_rgba(one.folder / "000.png")
-    truth = torch.cat([as_model_sees(read_rgba(one.folder / f"{view:03d}.png"), size) for view in one.targets])
+    truth = torch.cat([as_model_sees(read_rgba(one.folder / f"{view:03d}.png"), size, 3) for view in one.targets])
     scores = {}
     for name, (model, prompting, coarse) in methods.items():
         views = novel_views(pipeline.base, model, rgba, pose, targets, sampling, prompting, coarse)
@@ -126,13 +126,13 @@ def scores_of(
 
 def _measured(images: Images, truth: Images, source: Images, metrics: Mapping[str, Any], clip: Any) -> dict[str, Score]:
     """ST-LPIPS stands under its own name, and leaves LPIPS without a number."""
-    images = images.cpu()
+    images, source = images[:, :3].cpu(), source[:, :3].cpu()
     measured = {name: score(metric, images, truth) for name, metric in metrics.items() if name != "LPIPS"}
     distance = metrics["LPIPS"]
     if distance.name != "LPIPS":
         measured["LPIPS"] = Score(None, why_no_lpips())
     measured[distance.name] = score(distance, images, truth)
-    return {**measured, "CLIP": score(clip, images, source.cpu())}
+    return {**measured, "CLIP": score(clip, images, source)}
 
 
 def summary(rows: list[dict[str, Score]], seed: int) -> dict[str, Score]:

@@ -128,11 +128,20 @@ def test_the_field_is_fitted_without_white_parts_if_asked_for(image_path, tmp_pa
     assert as_it_is.fitted is as_it_is.picture
     with caplog.at_level("INFO"):
         target = filled.fitted.rgba
+        filled.save_input(tmp_path / "save")
     assert "of the object is nearly white" in caplog.text
     opaque = filled.picture.rgba[..., 3] == 1
     assert filled.picture.rgba[opaque][:, :3].min(axis=-1).max() == 1.0
     assert target[opaque][:, :3].min(axis=-1).max() < 0.8
     assert np.array_equal(target[..., 3], filled.picture.rgba[..., 3])
+    assert np.abs(np.asarray(Image.open(tmp_path / "save/fitted.png")) / 255 - target).max() < 0.003
+
+
+def test_a_model_that_sees_opacity_is_shown_white_whatever_is_asked_for(image_path):
+    module = data_module(image_path, fill_white=True)
+    module.setup("fit")
+    module.keep_white()
+    assert module.fitted is module.train_dataset.picture is module.picture
 
 
 class Recorder(pl.LightningModule):

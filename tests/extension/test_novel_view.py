@@ -43,7 +43,7 @@ def test_views_do_not_depend_on_the_chunks_in_which_they_are_made(chunk, eta):
 def test_the_baseline_is_base_alone():
     baseline = views(refiner=BASE, prompting=BASELINE, coarse_target=False)
     assert baseline.base.coarse is None and len(baseline.base.prompts.images) == 0
-    source = as_model_sees(ball_picture(), SIZE)
+    source = as_model_sees(ball_picture(), SIZE, 3)
     sampling = TargetSampling(steps=3, scale=1.5, seed=4)
     torch.testing.assert_close(
         baseline.images, sample_targets(BASE, Cascade.of(BASE, source, SOURCE), TARGETS, sampling)
@@ -85,7 +85,7 @@ def test_the_refiner_is_shown_source_prompts_and_coarse_target_each_with_its_pos
     monkeypatch.setattr(REFINER, "predict", spy)
     made = views(scale=1.0, steps=1, targets=Pose(*(value[:1] for value in TARGETS)))
     context = seen[0]
-    source = as_model_sees(ball_picture(), SIZE)
+    source = as_model_sees(ball_picture(), SIZE, 3)
     shown = torch.cat([source, made.base.prompts.images, made.base.coarse])
     polar, azimuth = torch.deg2rad(torch.tensor([80.0, 80.0, 50.0, 80.0])), torch.tensor([0.0, 45.0, 0.0, 90.0])
     turn = torch.deg2rad(90.0 - azimuth)
@@ -104,7 +104,7 @@ def test_base_is_loaded_once_and_gone_from_memory_after_its_stage():
         bases.append(weakref.ref(base))
         return base
 
-    source = as_model_sees(ball_picture(), SIZE)
+    source = as_model_sees(ball_picture(), SIZE, 3)
     settings = TargetSampling(steps=1, scale=1.0, seed=0)
     seen = base_stage(load_base, source, SOURCE, TARGETS, settings, PROMPTING)
     gc.collect()
@@ -113,7 +113,7 @@ def test_base_is_loaded_once_and_gone_from_memory_after_its_stage():
 
 
 def test_base_is_not_loaded_where_it_has_nothing_to_sample():
-    source = as_model_sees(ball_picture(), SIZE)
+    source = as_model_sees(ball_picture(), SIZE, 3)
     settings = TargetSampling(steps=1, scale=1.0, seed=0)
     seen = base_stage(lambda: pytest.fail("loaded"), source, SOURCE, TARGETS, settings, BASELINE, coarse_target=False)
     assert seen.coarse is None

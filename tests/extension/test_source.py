@@ -21,7 +21,7 @@ def test_the_object_comes_to_the_middle_at_the_ratio_unstretched():
 
 
 def test_what_is_transparent_becomes_white():
-    image = as_model_sees(rectangle(), 10)
+    image = as_model_sees(rectangle(), 10, 3)
     assert image.shape == (1, 3, 10, 10)
     torch.testing.assert_close(image[0, :, -1, -1], torch.ones(3))
 

@@ -29,7 +29,7 @@ def test_every_run_is_a_config_that_loads_and_a_model_that_can_be_built(name):
     assert cfg.trainer.max_steps == 600
     model = build_model(Architecture(**OmegaConf.to_container(cfg.system.architecture)))
     size = model.settings.image_size
-    assert model.target_latents(torch.zeros(1, 3, size, size)).shape[1:] == model.latent_shape
+    assert model.target_latents(torch.zeros(1, model.channels, size, size)).shape[1:] == model.latent_shape
     assert exploration.gigaflops(model) > 0.1
 
 

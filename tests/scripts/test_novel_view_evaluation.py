@@ -65,6 +65,17 @@ def held_out(packed, numbers):
     return HeldOut(packed, 0).batch(numbers)
 
 
+def test_a_model_that_sees_opacity_is_shown_it_and_scored_by_its_colours(packed, tmp_path):
+    weights = save_tiny_cascade(tmp_path / "rgba", channels=4)
+    arguments = ["novel-views", str(packed), "--steps", "2", "--prompt-steps", "1", "--pictures", "2"]
+    arguments += ["--model", f"rgba={weights}", "--model", f"rgb={save_tiny_cascade(tmp_path / 'rgb')}"]
+    assert load_script("evaluate").main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    record = by_row(json.loads((tmp_path / "out/novel_views.json").read_text()))
+    assert {model for model, *_ in record} == {"", "rgba", "rgb"}
+    batch = held_out(packed, [0, 1])
+    assert batch.source.shape[1] == 4 and batch.seen_by(tiny_model()).nearby.shape[2] == 3
+
+
 def refiner_rows(offsets=((45.0, 0.0), (-45.0, 0.0), (0.0, 30.0)), coarse=True):
     from cascade_zero123.cascade.prompt_views import Sampling
     from evaluation.methods import RefinerRows, Samplings
@@ -180,7 +191,8 @@ def test_a_context_is_that_of_the_cascade_of_one_object(packed):
 def test_the_oracle_is_shown_the_true_nearby_views_from_where_they_were_seen(packed):
     from evaluation.methods import ORACLE
 
-    rows, batch = refiner_rows(offsets=((0.0, 30.0), (45.0, 0.0))), held_out(packed, [1])
+    rows = refiner_rows(offsets=((0.0, 30.0), (45.0, 0.0)))
+    batch = held_out(packed, [1]).seen_by(rows.base)
     images, poses = rows.contexts(batch, batch.target_pose, lambda passes: None)[ORACLE]
     assert torch.equal(images[0], torch.stack([batch.source[0], batch.nearby[0, 2], batch.nearby[0, 0]]))
     turn = (poses.azimuth_deg - batch.source_pose.azimuth_deg).tolist()
@@ -330,6 +342,6 @@ def test_the_true_ring_is_that_of_the_rendered_objects_and_refused_for_others(tm
     c2w = orbit(*ring_poses(batch, 4))
     ring = truth(1, c2w)
     assert ring.shape == (4, 3, 16, 16)
-    assert torch.allclose(ring[0], batch.source[0], atol=0.02), "the ring starts at the source's camera"
+    assert torch.allclose(ring[0], batch.source[0, :3], atol=0.02), "the ring starts at the source's camera"
     truth.options = Namespace(**truth.given | {"split": "val"})
     assert truth(1, c2w) is None

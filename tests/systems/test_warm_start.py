@@ -65,6 +65,17 @@ def test_predictions_are_cut_out_of_white():
     )
 
 
+def test_predicted_opacity_is_taken_in_place_of_a_guess_and_white_stays_white():
+    class SeesOpacity:
+        def one_step_views(self, elevation, azimuth, camera_distances):
+            share = torch.linspace(0, 1, 16)[None, None, :, None].expand(len(elevation), 16, 16, 1)
+            return torch.cat([torch.ones(len(elevation), 16, 16, 3), share], dim=-1)
+
+    batch = WarmStartViews.predict(SeesOpacity(), reference((1.0, 1.0, 1.0)), 2, [0.0]).batch(0, 2, 16, 16)
+    assert torch.equal(batch["rgb"], torch.ones(2, 16, 16, 3))
+    assert batch["opacity"][:, :, :4].max() == 0 and batch["opacity"][:, :, 12:].min() == 1
+
+
 def test_whiteness_says_nothing_about_a_white_object():
     assert whitish_share(torch.ones(5, 3)) == 1.0
     assert WarmStartViews.predict(FlatGuidance(), reference((1.0, 0.99, 1.0)), 2, [0.0]).opacity is None

@@ -115,6 +115,16 @@ def test_the_field_changes_and_the_pictures_are_saved(make, tmp_path):
     assert names == ["0_azimuth_+45.png", "1_azimuth_-45.png", "2_elevation_+30.png"]
 
 
+def test_the_guidance_is_handed_the_rendering_s_opacity(make, monkeypatch):
+    guidance, seen = threestudio.find("cascade-zero123-guidance"), []
+    call = guidance.__call__
+    monkeypatch.setattr(guidance, "__call__", lambda self, rgb, **given: seen.append(given) or call(self, rgb, **given))
+    system, data = make()
+    trained(system, data, 1)
+    opacity = seen[0]["opacity"]
+    assert opacity.shape == (2, 8, 8, 1) and opacity.requires_grad and 0 < opacity.mean() < 1
+
+
 def test_the_stage_follows_the_step(make):
     system, _ = make(warm_start_views=3, warm_start_steps=2)
     for step, stage in ((0, WARM_START), (1, WARM_START), (2, SDS)):

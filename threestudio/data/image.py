@@ -169,17 +169,24 @@ class SingleImageDataModule(CameraDataModule):
         """The picture as the field is fitted to it and the model sees it."""
         if not self.cfg.fill_white:
             return self.picture
+        return replace(self.picture, rgba=without_white(self.picture.rgba))
+
+    def keep_white(self) -> None:
+        """Whatever `fill_white` says: for a model that sees opacity, to which white is a colour like others."""
+        self.fitted = self.train_dataset.picture = self.picture
+
+    def save_input(self, folder: str | Path) -> None:
+        """The prepared picture, as input.png; another one that the field is fitted to, as fitted.png."""
+        self.picture.save(Path(folder) / "input.png")
+        if self.fitted is self.picture:
+            return
+        self.fitted.save(Path(folder) / "fitted.png")
         share = white_share(torch.from_numpy(self.picture.rgba).permute(2, 0, 1))
         if share > TOLD_SHARE:
             threestudio.info(
                 f"{share:.0%} of the object is nearly white, which the model would take for background; the field is "
                 "fitted with the colours around it, the texture is as white as the picture (data.fill_white)"
             )
-        return replace(self.picture, rgba=without_white(self.picture.rgba))
-
-    def save_input(self, folder: str | Path) -> None:
-        """The prepared picture, as input.png."""
-        self.picture.save(Path(folder) / "input.png")
 
     def setup(self, stage: str | None = None) -> None:
         if stage in (None, "fit"):

@@ -29,8 +29,14 @@ def cut_out(rgb: Float[Tensor, "view 3 h w"], shown: Float[Tensor, "pixel 3"]) -
     difference, shown = 1.0 - rgb, 1.0 - shown[:: max(1, len(shown) // ENOUGH)]
     full = torch.stack([_full_colors(view, shown) for view in _reduced(difference)])
     full = F.interpolate(full, rgb.shape[-2:], mode="bilinear", align_corners=False)
-    share = _length(difference) / _length(full).clamp(min=FAINTEST)
-    colors = 1.0 - difference / share.clamp(FEW, 1.0)
+    return with_full_colors(rgb, _length(difference) / _length(full).clamp(min=FAINTEST))
+
+
+def with_full_colors(
+    rgb: Float[Tensor, "view 3 h w"], share: Float[Tensor, "view 1 h w"]
+) -> Float[Tensor, "view 4 h w"]:
+    """Straight alpha; `rgb` on white, and how many of the plausible views show the object at each pixel."""
+    colors = 1.0 - (1.0 - rgb) / share.clamp(FEW, 1.0)
     return torch.cat([colors.clamp(0, 1), ((share - FEW) / (MOST - FEW)).clamp(0, 1)], dim=1)
 
 

@@ -11,13 +11,13 @@ from torch import Tensor
 
 import threestudio
 from threestudio import cameras
-from threestudio.data.white_parts import without_white
 from threestudio.models.contact_sheet import save_contact_sheet
 from threestudio.models.geometry.visual_hull import VisualHull
 from threestudio.models.reference_view import ReferenceView
 from threestudio.utils.saving import SaverMixin
 
-INPUT, PROMPT_VIEWS, OVERVIEW = "input.png", "prompt-views", "contact-sheet.png"
+INPUT, FITTED = "input.png", "fitted.png"
+PROMPT_VIEWS, OVERVIEW = "prompt-views", "contact-sheet.png"
 
 
 def hand_picture_over(guidance: Any, datamodule: Any, saver: SaverMixin) -> None:
@@ -26,6 +26,8 @@ def hand_picture_over(guidance: Any, datamodule: Any, saver: SaverMixin) -> None
     Saved are the prepared picture, what the model sees of it (input_<size>.png), and the prompt views."""
     if not hasattr(guidance, "set_source"):
         return
+    if getattr(guidance, "sees_opacity", False):
+        datamodule.keep_white()
     guidance.set_source(torch.from_numpy(datamodule.fitted.rgba))
     datamodule.save_input(saver.get_save_dir())
     saver.save_image(f"input_{guidance.source.shape[-1]}.png", guidance.source[0].permute(1, 2, 0))
@@ -48,14 +50,18 @@ def camera_of(cfg: Any) -> Float[Tensor, "1 4 4"]:
 
 def source_of_run(save_dir: str, datamodule: Any) -> ReferenceView:
     """The picture that the run was made from, and its camera; an export may be given another config, or none."""
-    saved, cfg = Path(save_dir) / INPUT, datamodule.cfg
-    if saved.is_file():
-        with Image.open(saved) as image:
-            rgba = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
+    saved, cfg = Path(save_dir), datamodule.cfg
+    if (saved / INPUT).is_file():
+        rgba, fitted = _read(saved / INPUT), _read(saved / FITTED) if (saved / FITTED).is_file() else None
     else:
         rgba = datamodule.picture.rgba
-    fitted = without_white(rgba) if cfg.fill_white else None
+        fitted = None if datamodule.fitted is datamodule.picture else datamodule.fitted.rgba
     return ReferenceView(rgba, camera_of(cfg)[0].numpy(), float(cfg.default_fovy_deg), fitted)
+
+
+def _read(file: Path) -> Float[np.ndarray, "h w 4"]:
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
 
 
 def save_overview(save_dir: str, step: int, source: ReferenceView, cfg: Any) -> None:

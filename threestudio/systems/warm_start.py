@@ -1,8 +1,8 @@
 """The warm start: views of the object predicted in one step, to which the field is fitted before SDS.
 
 One-step predictions are blurred, but agree with each other well enough to give SDS a shape to begin with, once they are
-cut out of the white that they are blurred with (`matting`). They are a function of the guidance's seed, picture and
-weights: a resumed run computes the same ones again.
+freed of the white that they are blurred with: by the opacity that the model predicts, or cut out (`matting`). They are
+a function of the guidance's seed, picture and weights: a resumed run computes the same ones again.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from threestudio import cameras
-from threestudio.systems.matting import cut_out, on_white
+from threestudio.systems.matting import cut_out, on_white, with_full_colors
 from threestudio.utils.misc import get_seed, step_generator
 
 WHITISH = 0.89  # darkest channel above which a pixel would pass for background
@@ -57,11 +57,8 @@ class WarmStartViews:
         elevation, azimuth = elevation.to(reference["azimuth"]), azimuth.to(reference["azimuth"])
         distance = reference["camera_distances"].expand(count)
         c2w = cameras.orbit(elevation, azimuth, distance)
-        rgb, opacity = guidance.one_step_views(elevation, azimuth, distance).permute(0, 3, 1, 2), None
-        shown = reference["rgb"][reference["mask"][..., 0]]
-        if whitish_share(shown) < WHITISH_SHARE:
-            rgba = cut_out(rgb, shown)
-            rgb, opacity = on_white(rgba), rgba[:, 3:]
+        predicted = guidance.one_step_views(elevation, azimuth, distance).permute(0, 3, 1, 2)
+        rgb, opacity = freed_of_white(predicted, reference["rgb"][reference["mask"][..., 0]])
         return cls(rgb, opacity, elevation, azimuth, distance, c2w, reference["fovy_deg"])
 
     def batch(self, step: int, views: int, height: int, width: int) -> dict[str, Any]:
@@ -82,6 +79,23 @@ class WarmStartViews:
             "rgb": _at_size(self.rgb[drawn], height, width),
             "opacity": None if self.opacity is None else _at_size(self.opacity[drawn], height, width),
         }
+
+
+def freed_of_white(
+    predicted: Float[Tensor, "view channel h w"], shown: Float[Tensor, "pixel 3"]
+) -> tuple[Float[Tensor, "view 3 h w"], Float[Tensor, "view 1 h w"] | None]:
+    """Colours on white and opacity of views that are a mean: colours on white and, if the model sees it, opacity.
+
+    `shown` are the object's colours in the source picture.
+    """
+    rgb = predicted[:, :3]
+    if predicted.shape[1] == 4:
+        rgba = with_full_colors(rgb, predicted[:, 3:])
+    elif whitish_share(shown) < WHITISH_SHARE:
+        rgba = cut_out(rgb, shown)
+    else:
+        return rgb, None
+    return on_white(rgba), rgba[:, 3:]
 
 
 def whitish_share(object_rgb: Float[Tensor, "pixel 3"]) -> float:

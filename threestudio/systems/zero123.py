@@ -156,7 +156,8 @@ class Zero123System(BaseLift3DSystem):
         out = self.render(batch, ambient_ratio=self.draw_ambient_ratio())
         every = self.cfg.freq.guidance_eval
         evaluate = every > 0 and self.true_global_step % every == 0
-        guidance = self.guidance(out["comp_rgb"], **batch, rgb_as_latents=False, guidance_eval=evaluate)
+        seen = {"opacity": out["opacity"], "rgb_as_latents": False, "guidance_eval": evaluate}
+        guidance = self.guidance(out["comp_rgb"], **batch, **seen)
         if evaluate:
             pictures = guidance["eval"]
             self.guidance_evaluation_save(out["comp_rgb"].detach()[: pictures["bs"]], pictures)

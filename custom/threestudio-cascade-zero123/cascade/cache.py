@@ -49,7 +49,7 @@ class ViewCache:
     def path(self, key: str) -> Path | None:
         return self.folder / f"{key}.safetensors" if self.folder else None
 
-    def load(self, key: str) -> UInt8[Tensor, "view 3 h w"] | None:
+    def load(self, key: str) -> UInt8[Tensor, "view channel h w"] | None:
         """The views, or None where there is no entry. A damaged one raises ValueError, to be sampled again."""
         path = self.path(key)
         if path is None or not path.is_file():
@@ -63,7 +63,7 @@ class ViewCache:
             raise ValueError(f"{path}: the views do not match their digest")
         return views
 
-    def store(self, key: str, views: UInt8[Tensor, "view 3 h w"]) -> None:
+    def store(self, key: str, views: UInt8[Tensor, "view channel h w"]) -> None:
         """Raises OSError where the folder cannot be written."""
         path = self.path(key)
         if path is None:

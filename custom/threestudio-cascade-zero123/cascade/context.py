@@ -35,7 +35,7 @@ class Cascade:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, model: Zero123, images: Float[Tensor, "token 3 h w"], poses: Pose) -> "Cascade":
+    def of(cls, model: Zero123, images: Float[Tensor, "token channel h w"], poses: Pose) -> "Cascade":
         """`images` in [0, 1]: the source and then, for a cascade, its self-prompted views."""
         return cls(model.image_embedding(images).flatten(0, 1)[None], poses, model.source_latents(images[:1]))
 
@@ -53,7 +53,9 @@ class Cascade:
         return model.context(embeddings, poses, self.source_latents.expand(views, -1, -1, -1))
 
 
-def context_of_rows(model: Zero123, images: Float[Tensor, "row view 3 h w"], views: Pose, targets: Pose) -> Context:
+def context_of_rows(
+    model: Zero123, images: Float[Tensor, "row view channel h w"], views: Pose, targets: Pose
+) -> Context:
     """Eq. 9-11 for a row of views each, the first of which is the row's source; images in [0, 1].
 
     `views` has row * view cameras, row by row; `targets` one a row.

@@ -28,21 +28,21 @@ NEARBY_DEG = ((45.0, 0.0), (-45.0, 0.0), (0.0, 30.0))  # [azimuth, elevation] fr
 
 @dataclass(frozen=True)
 class PromptViews:
-    """Images in [0, 1] and the cameras that they claim to be seen from."""
+    """Images as the models see them (zero123/white.py) and the cameras that they claim to be seen from."""
 
-    images: Float[Tensor, "view 3 h w"]
+    images: Float[Tensor, "view channel h w"]
     poses: Pose
     labels: list[str]
 
     def save(self, folder: str | Path) -> list[Path]:
-        """One PNG a view, named by its offset from the source."""
+        """One PNG a view, its colours on white, named by its offset from the source."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{index}_{label.replace(' ', '_')}.png" for index, label in enumerate(self.labels)]
         for path, image in zip(paths, eight_bit(self.images), strict=True):
             # An export reads them back: none may be half written.
             unfinished = path.with_name(f".{path.name}.part")
-            Image.fromarray(image.permute(1, 2, 0).cpu().numpy()).save(unfinished, format="PNG")
+            Image.fromarray(image[:3].permute(1, 2, 0).cpu().numpy()).save(unfinished, format="PNG")
             unfinished.replace(path)
         return paths
 
@@ -67,7 +67,7 @@ def angle_pairs(key: str, given: Sequence) -> list[tuple[float, float]]:
 def prompt_views(
     load_base: Callable[[], Zero123],
     fingerprint: str,
-    source: Float[Tensor, "1 3 h w"],
+    source: Float[Tensor, "1 channel h w"],
     pose: Pose,
     offsets_deg: list[tuple[float, float]],
     sampling: Sampling,
@@ -76,7 +76,7 @@ def prompt_views(
 ) -> PromptViews:
     """From the cache, else sampled; `load_base` is called, and so Base takes memory, only to sample.
 
-    `fingerprint` tells one Base's weights from another's; `source` is in [0, 1] on white, at the model's size.
+    `fingerprint` tells one Base's weights from another's; `source` is as the model sees it.
     """
     poses = beside(pose, offsets_deg)
     _refuse_cameras_over_the_pole(poses, offsets_deg)
@@ -100,12 +100,12 @@ def prompt_views(
 @torch.no_grad()
 def sample_views(
     model: Zero123,
-    source: Float[Tensor, "1 3 h w"],
+    source: Float[Tensor, "1 channel h w"],
     pose: Pose,
     targets: Pose,
     sampling: Sampling,
     progress: Progress | None = None,
-) -> Float[Tensor, "view 3 h w"]:
+) -> Float[Tensor, "view channel h w"]:
     """Plain Zero-1-to-3 (Eq. 2-4): the source alone as context, all targets in one batch; images in [0, 1]."""
     context = Cascade.of(model, source, pose).context(model, targets)
     noise = noise_like_latents(model, len(targets.distance), sampling.seed, source.device)
@@ -118,7 +118,7 @@ def view_label(azimuth_deg: float, elevation_deg: float) -> str:
     return " ".join(parts) or "source"
 
 
-def eight_bit(images: Float[Tensor, "*view 3 h w"]) -> UInt8[Tensor, "*view 3 h w"]:
+def eight_bit(images: Float[Tensor, "*view channel h w"]) -> UInt8[Tensor, "*view channel h w"]:
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
@@ -131,7 +131,7 @@ def _refuse_cameras_over_the_pole(poses: Pose, offsets_deg: list[tuple[float, fl
             )
 
 
-def _load(cache: ViewCache, key: str, shape: tuple[int, ...]) -> UInt8[Tensor, "view 3 h w"] | None:
+def _load(cache: ViewCache, key: str, shape: tuple[int, ...]) -> UInt8[Tensor, "view channel h w"] | None:
     try:
         views = cache.load(key)
         if views is not None and tuple(views.shape) != shape:
@@ -144,7 +144,7 @@ def _load(cache: ViewCache, key: str, shape: tuple[int, ...]) -> UInt8[Tensor, "
     return views
 
 
-def _store(cache: ViewCache, key: str, views: UInt8[Tensor, "view 3 h w"]) -> None:
+def _store(cache: ViewCache, key: str, views: UInt8[Tensor, "view channel h w"]) -> None:
     try:
         cache.store(key, views)
     except OSError as error:

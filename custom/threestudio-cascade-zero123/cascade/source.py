@@ -1,4 +1,4 @@
-"""The source picture as the models see it: square, on white, the object as large as in training."""
+"""The source picture as the models see it: square, the object as large as in training."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from ..errors import UserError
-from ..zero123.white import on_white
+from ..zero123.white import as_seen
 
 
 def read_rgba(path: str | Path) -> Float[Tensor, "h w 4"]:
@@ -42,10 +42,12 @@ def centred(rgba: Float[Tensor, "h w 4"], ratio: float) -> Float[Tensor, "side s
     return square
 
 
-def as_model_sees(rgba: Float[Tensor, "h w 4"], size: int) -> Float[Tensor, "1 3 size size"]:
-    """Composited on white, resized with anti-aliasing; in [0, 1]."""
-    rgb = on_white(rgba.permute(2, 0, 1)[None])
-    return F.interpolate(rgb, (size, size), mode="bilinear", antialias=True).clamp(0, 1)
+def as_model_sees(
+    rgba: Float[Tensor, "h w 4"], size: int, channels: int
+) -> Float[Tensor, "1 {channels} {size} {size}"]:
+    """Resized with anti-aliasing, for a model of so many channels (zero123/white.py); in [0, 1]."""
+    picture = as_seen(rgba.permute(2, 0, 1)[None], channels)
+    return F.interpolate(picture, (size, size), mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def _box(rgba: Float[Tensor, "h w 4"]) -> tuple[int, int, int, int]:

@@ -13,14 +13,17 @@ from torch.utils.data import IterableDataset, get_worker_info
 from ..errors import UserError
 from ..ranges import within
 from ..seeding import LARGEST_SEED, draw_generator
-from ..zero123.white import on_white
+from ..zero123.white import as_seen
+from .mixed_views import MixedViews
 from .prompts import PromptsConfig
-from .rendered_views import RenderedViews, augment, draw_views
+from .rendered_views import RenderedViews, augment, draw_views, paled
 
 
 @dataclass
 class RenderedViewsConfig:
     train_folder: str = ""  # as `open_views` takes: packed arrays, a folder of objects, WebDataset shards
+    # [[folder, share of the objects drawn], ...]; train_folder has the rest.
+    mixed_with: list = within([], 0, 1, text=True)
     val_folder: str = ""
     image_size: int | None = within(None, 1, 8192, "pixels")  # views are resized to the model's; that alone
     seed: int = within(0, 0, LARGEST_SEED)
@@ -34,13 +37,15 @@ class RenderedViewsConfig:
     object_ratio: float = within(0.75, 0.1, 1)  # to zoom to: larger side of the source's box, over the image side
     # How far views are scaled to reach it; more would crop side views.
     zoom_range: tuple[float, float] = within((0.8, 1.3), 0.05, 20, rising=True)
+    pale_probability: float = within(0.0, 0, 1)  # of an object to be bleached: for models that see opacity
     val_objects: int = within(192, 1, 10**9)
     val_batch_size: int = within(32, 1, 100_000)
 
 
 class TrainingViews(IterableDataset):
     """Endless batches: `images` [b view 3 h w] (source, target, context...), `elevation_deg`, `azimuth_deg`, `distance`
-    [b view]. The draws of a step follow from (seed, rank, step) alone, whichever process loads it.
+    [b view]. The draws of a step follow from (seed, rank, step) alone, whichever process loads it. Pictures are as a
+    model of so many `channels` sees them.
 
     With `prompts`, a Refiner's: `examples` for its pool where some are due, and views only where there is context,
     since the other batches are drawn from the pool.
@@ -48,14 +53,16 @@ class TrainingViews(IterableDataset):
 
     def __init__(
         self,
-        views: RenderedViews,
+        views: RenderedViews | MixedViews,
         cfg: RenderedViewsConfig,
         rank: int,
         first_step: int,
         prompts: PromptsConfig | None = None,
+        channels: int = 3,
     ) -> None:
         super().__init__()
         self.views, self.cfg, self.rank, self.first_step, self.prompts = views, cfg, rank, first_step, prompts
+        self.channels = channels
         self.source_first_probability = cfg.source_first_probability if views.has_nearby_views else 0.0
 
     def __iter__(self) -> Iterator[dict[str, Any] | UserError | OSError]:
@@ -89,9 +96,14 @@ class TrainingViews(IterableDataset):
     def examples(self, count: int, targets: int, step: int) -> dict[str, Tensor]:
         """Sources (column 0) with several targets each, for the Refiner's pool (prompts.py)."""
         generator = draw_generator(self.cfg.seed, "examples", step, self.rank)
-        objects = torch.randint(len(self.views), (count,), generator=generator)
+        objects = self.draw_objects(count, generator)
         columns = draw_views(count, self.views.view_count, targets - 1, self.source_first_probability, generator)
         return self.batch(objects, columns, self.views.rgba(objects, columns), generator)
+
+    def draw_objects(self, count: int, generator: torch.Generator) -> Int[Tensor, "b"]:
+        if isinstance(self.views, MixedViews):
+            return self.views.draw(count, generator)
+        return torch.randint(len(self.views), (count,), generator=generator)
 
     def draw_context(self, generator: torch.Generator) -> list[int]:
         """Which context views the batch shows; often none."""
@@ -101,7 +113,7 @@ class TrainingViews(IterableDataset):
 
     def draw(self, generator: torch.Generator, context: list[int]) -> dict[str, Tensor]:
         count = self.cfg.batch_size
-        objects = torch.randint(len(self.views), (count,), generator=generator)
+        objects = self.draw_objects(count, generator)
         columns = draw_views(count, self.views.view_count, len(context), self.source_first_probability, generator)
         if context:
             shown = torch.rand(count, generator=generator) < self.cfg.target_shown_probability
@@ -117,10 +129,12 @@ class TrainingViews(IterableDataset):
     ) -> dict[str, Tensor]:
         pose = self.views.pose(objects, columns)
         azimuth_deg = pose.azimuth_deg.view(columns.shape)
+        if self.cfg.pale_probability > 0:
+            rgba = paled(rgba, self.cfg.pale_probability, generator)
         if self.cfg.augment:
             rgba, azimuth_deg = augment(rgba, azimuth_deg, self.cfg.object_ratio, tuple(self.cfg.zoom_range), generator)
         return {
-            "images": on_white(rgba),
+            "images": as_seen(rgba, self.channels),
             "elevation_deg": pose.elevation_deg.view(columns.shape),
             "azimuth_deg": azimuth_deg,
             "distance": pose.distance.view(columns.shape),

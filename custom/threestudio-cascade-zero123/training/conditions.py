@@ -11,7 +11,7 @@ from ..zero123.model import Context, Zero123
 from ..zero123.pose import Pose
 from .objective import draw_condition_dropout
 
-Batch = dict[str, Tensor]  # images [b view 3 h w] in [0, 1] and POSE_KEYS [b view]
+Batch = dict[str, Tensor]  # images [b view channel h w] in [0, 1] and POSE_KEYS [b view]
 
 POSE_KEYS = ("elevation_deg", "azimuth_deg", "distance")
 TARGET = 1

@@ -15,21 +15,21 @@ from threestudio.utils.config import parse_structured
 from ..errors import UserError
 from ..seeding import draw_generator
 from ..zero123.pose import Pose
-from ..zero123.white import on_white
+from ..zero123.white import as_seen
 from .batches import RenderedViewsConfig, TrainingViews
-from .fitting_views import views_for
+from .fitting_views import training_set, views_for
 from .rendered_views import NEARBY_VIEWS, RenderedViews
 
 
 class ValidationViews(Dataset):
     """One batch of each object's: view 0 to a fixed other view, with the nearby views as context (else, others)."""
 
-    def __init__(self, views: RenderedViews, count: int, batch_size: int) -> None:
+    def __init__(self, views: RenderedViews, count: int, batch_size: int, channels: int = 3) -> None:
         if views.view_count < 2 + len(NEARBY_VIEWS):
             raise UserError(
                 f"data.val_folder: {views.view_count} views an object; validation needs {2 + len(NEARBY_VIEWS)} or more"
             )
-        self.views, self.batch_size = views, batch_size
+        self.views, self.batch_size, self.channels = views, batch_size, channels
         self.count = min(count, len(views))
 
     def __len__(self) -> int:
@@ -43,7 +43,7 @@ class ValidationViews(Dataset):
         columns = torch.cat([torch.zeros(len(objects), 1, dtype=torch.long), targets[:, None], context], dim=1)
         pose: Pose = self.views.pose(objects, columns)
         return {
-            "images": on_white(self.views.rgba(objects, columns)),
+            "images": as_seen(self.views.rgba(objects, columns), self.channels),
             "elevation_deg": pose.elevation_deg.view(columns.shape),
             "azimuth_deg": pose.azimuth_deg.view(columns.shape),
             "distance": pose.distance.view(columns.shape),
@@ -59,11 +59,12 @@ class RenderedViewsDataModule(pl.LightningDataModule):
         self.cfg: RenderedViewsConfig = parse_structured(RenderedViewsConfig, cfg)
 
     def setup(self, stage: str | None = None) -> None:
-        settings = self.trainer.lightning_module.model.settings
+        model = self.trainer.lightning_module.model
+        settings, self.channels = model.settings, model.channels
         val_views = views_for(settings, self.cfg.val_folder, self.cfg.image_size)
-        self.val = ValidationViews(val_views, self.cfg.val_objects, self.cfg.val_batch_size)
+        self.val = ValidationViews(val_views, self.cfg.val_objects, self.cfg.val_batch_size, self.channels)
         if stage in (None, "fit"):
-            self.train_views = views_for(settings, self.cfg.train_folder, self.cfg.image_size)
+            self.train_views = training_set(settings, self.cfg)
 
     def train_dataloader(self) -> DataLoader:
         """Goes on at the trainer's step, so that a resumed run sees the batches that it would have seen."""
@@ -83,18 +84,19 @@ class RenderedViewsDataModule(pl.LightningDataModule):
         """The draws of this process."""
         pool = self.trainer.lightning_module.pool
         prompts = None if pool is None else pool.cfg
-        return TrainingViews(self.train_views, self.cfg, self.trainer.global_rank, first_step, prompts)
+        return TrainingViews(self.train_views, self.cfg, self.trainer.global_rank, first_step, prompts, self.channels)
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(self.val, batch_size=None)
 
-    def sample_images(self, count: int) -> Float[Tensor, "view 3 h w"]:
-        """Source views of training objects, spread evenly, on white."""
+    def sample_images(self, count: int) -> Float[Tensor, "view channel h w"]:
+        """Source views of training objects, spread evenly, as the model sees them."""
         objects = torch.linspace(0, len(self.train_views) - 1, min(count, len(self.train_views))).long()
-        return on_white(self.train_views.rgba(objects, torch.zeros(len(objects), 1, dtype=torch.long)))[:, 0]
+        rgba = self.train_views.rgba(objects, torch.zeros(len(objects), 1, dtype=torch.long))[:, 0]
+        return as_seen(rgba, self.channels)
 
-    def encoder_images(self, step: int) -> Float[Tensor, "view 3 h w"]:
-        """Two views each of some training objects, drawn as in training, on white."""
+    def encoder_images(self, step: int) -> Float[Tensor, "view channel h w"]:
+        """Two views each of some training objects, drawn as in training, as the model sees them."""
         return (
             self.training_views()
             .draw(draw_generator(self.cfg.seed, "encoder", step), context=[])["images"]

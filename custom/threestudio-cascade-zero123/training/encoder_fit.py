@@ -24,11 +24,11 @@ LEARNING_RATE = 1e-3
 
 def fit_image_encoder(
     model: Zero123,
-    images: Callable[[int], Float[Tensor, "view 3 h w"]],
+    images: Callable[[int], Float[Tensor, "view channel h w"]],
     steps: int,
     progress: Progress | None = None,
 ) -> None:
-    """Trains `model.image_encoder` in place; `images(step)` are pictures on white in [0, 1], `model.vae` is fitted.
+    """Trains `model.image_encoder` in place; `images(step)` are pictures as it sees them, `model.vae` is fitted.
 
     Embeddings come out with a mean variance of 1, so that pose and picture are equally loud in a token.
     """
@@ -37,7 +37,7 @@ def fit_image_encoder(
     latents = model.latent_shape[0] * model.latent_shape[1] * model.latent_shape[2]
     width = encoder.config.projection_dim
     device = next(encoder.parameters()).device
-    thumbnail = nn.Linear(width, 3 * THUMBNAIL**2, device=device)
+    thumbnail = nn.Linear(width, encoder.config.num_channels * THUMBNAIL**2, device=device)
     patch = nn.Linear(width, latents // patches + PLACES, device=device)
     places = places_of_patches(round(patches**0.5)).to(device)
     trained = [parameter.requires_grad for parameter in encoder.parameters()]
@@ -48,7 +48,7 @@ def fit_image_encoder(
     for step in range(steps):
         views = images(step).to(device)
         tokens = model.tokens_of_image(views)
-        loss = F.mse_loss(thumbnail(tokens[:, 0]), thumbnails(views)) + F.mse_loss(
+        loss = F.mse_loss(thumbnail(tokens[:, 0]), thumbnails(views[:, : encoder.config.num_channels])) + F.mse_loss(
             patch(tokens[:, 1:]),
             torch.cat([latents_of_patches(model, views, patches), places.expand(len(views), -1, -1)], dim=-1),
         )
@@ -65,14 +65,14 @@ def fit_image_encoder(
         parameter.requires_grad_(wanted)
 
 
-def thumbnails(images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view c"]:
-    """Mean colours of 8 by 8 cells, in [-1, 1]."""
+def thumbnails(images: Float[Tensor, "view channel h w"]) -> Float[Tensor, "view c"]:
+    """Means of 8 by 8 cells, in [-1, 1]."""
     return 2.0 * F.interpolate(images, (THUMBNAIL, THUMBNAIL), mode="area").flatten(1) - 1.0
 
 
 @torch.no_grad()
 def latents_of_patches(
-    model: Zero123, images: Float[Tensor, "view 3 h w"], patches: int
+    model: Zero123, images: Float[Tensor, "view channel h w"], patches: int
 ) -> Float[Tensor, "view patch c"]:
     """The latents that lie in each of the encoder's patches, row by row."""
     latents = model.target_latents(images)

@@ -1,14 +1,40 @@
 """Rendered views as a model needs them: at its picture size, and seen by its camera."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UserError
 from ..zero123.model import Settings
+from .batches import RenderedViewsConfig
+from .mixed_views import MixedViews
 from .rendered_views import RenderedViews, open_views
 
 FOVY_TOLERANCE_DEG = 0.5
 DISTANCE_TOLERANCE = 0.01
+
+
+def training_set(settings: Settings, cfg: RenderedViewsConfig) -> RenderedViews | MixedViews:
+    """`train_folder`, alone or mixed with others."""
+    first = views_for(settings, cfg.train_folder, cfg.image_size)
+    others = checked_shares(cfg.mixed_with)
+    if not others:
+        return first
+    sets = [first, *(views_for(settings, folder, cfg.image_size) for folder, _ in others)]
+    shares = [share for _, share in others]
+    return MixedViews(sets, [1.0 - sum(shares), *shares])
+
+
+def checked_shares(mixed_with: Sequence) -> list[tuple[str, float]]:
+    try:
+        pairs = [(str(folder), float(share)) for folder, share in mixed_with]
+    except (TypeError, ValueError):
+        raise UserError(f"data.mixed_with: {mixed_with} is not a list of [folder, share]") from None
+    if any(share <= 0 for _, share in pairs) or sum(share for _, share in pairs) >= 1:
+        raise UserError(
+            f"data.mixed_with: {mixed_with}; expected shares above 0 that leave some objects to data.train_folder"
+        )
+    return pairs
 
 
 def views_for(settings: Settings, place: str, image_size: int | None) -> RenderedViews:

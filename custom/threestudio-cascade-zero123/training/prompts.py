@@ -66,7 +66,7 @@ class ExamplePool:
 
     def __init__(self, cfg: PromptsConfig) -> None:
         self.cfg = cfg
-        self.images: UInt8[Tensor, "example view 3 h w"] = torch.empty(0, dtype=torch.uint8)
+        self.images: UInt8[Tensor, "example view channel h w"] = torch.empty(0, dtype=torch.uint8)
         self.poses: Float[Tensor, "3 example view"] = torch.empty(0)
         self.oldest = 0
 

@@ -25,6 +25,7 @@ from .view_shards import ViewShards, shard_paths, shards_in
 
 NEARBY_VIEWS = tuple(range(1, 1 + len(NEARBY_DEG)))
 RATIO_JITTER = 0.08  # of the object's size in the source
+PALEST = 0.9  # of the way to white, so that some shading is left
 
 
 class PackedViews:
@@ -147,6 +148,15 @@ def augment(
     rgba = rgba.gather(2, channels[:, None, :, None, None].expand_as(rgba))
     wanted = object_ratio * (1.0 + RATIO_JITTER * (2.0 * draw[:, 5] - 1.0))
     return zoom(rgba, (wanted / extent(rgba[:, 0, 3])).clamp(*zoom_range)), azimuth_deg
+
+
+def paled(
+    rgba: Float[Tensor, "b k 4 h w"], probability: float, generator: torch.Generator
+) -> Float[Tensor, "b k 4 h w"]:
+    """Some objects in all their views with every colour moved towards white, by the same share."""
+    draw = torch.rand(len(rgba), 2, generator=generator)
+    share = torch.where(draw[:, 0] < probability, PALEST * draw[:, 1], 0.0)[:, None, None, None, None]
+    return torch.cat([torch.lerp(rgba[:, :, :3], torch.ones(()), share), rgba[:, :, 3:]], dim=2)
 
 
 def extent(alpha: Float[Tensor, "b h w"]) -> Float[Tensor, "b"]:

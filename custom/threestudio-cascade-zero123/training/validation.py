@@ -15,18 +15,19 @@ from .conditions import Batch, context_of
 from .prompts import PromptsConfig, with_prompts
 
 GRID_OBJECTS = 8
+COLORS = slice(3)  # of the channels
 SOURCE_AND_TARGET = [0, 1]  # columns; then comes context
 
 
 @torch.no_grad()
-def one_step_views(model: Zero123, batch: Batch) -> Float[Tensor, "b 3 h w"]:
+def one_step_views(model: Zero123, batch: Batch) -> Float[Tensor, "b channel h w"]:
     """The mean view that the model expects of each target: its x0 prediction from pure noise."""
     context = context_of(model, batch)
     noise = noise_like_latents(model, len(context.concat), seed=0, device=context.concat.device)
     return model.decode(predict_in_one_step(model, context, noise))
 
 
-def base_views(base: Zero123, batch: Batch) -> dict[str, Float[Tensor, "b 3 h w"]]:
+def base_views(base: Zero123, batch: Batch) -> dict[str, Float[Tensor, "b channel h w"]]:
     """By how much of its context it is shown; the source itself is there to be compared with."""
     return {
         "copied_source": batch["images"][:, 0],
@@ -38,7 +39,7 @@ def base_views(base: Zero123, batch: Batch) -> dict[str, Float[Tensor, "b 3 h w"
 
 def refiner_views(
     refiner: Zero123, base: Zero123, batch: Batch, cfg: PromptsConfig, generator: torch.Generator
-) -> dict[str, Float[Tensor, "b 3 h w"]]:
+) -> dict[str, Float[Tensor, "b channel h w"]]:
     """By what it is shown beside the source: nothing, Base's prompt views and coarse target, or true nearby views."""
     pair = _columns(batch, SOURCE_AND_TARGET)
     prompted = {key: value.to(batch[key].device) for key, value in with_prompts(base, pair, cfg, generator).items()}
@@ -51,14 +52,15 @@ def refiner_views(
     }
 
 
-def scores(views: dict[str, Float[Tensor, "b 3 h w"]], batch: Batch) -> dict[str, Float[Tensor, ""]]:
-    """Mean PSNR of each, in dB."""
-    return {name: psnr(images, batch["images"][:, 1]).mean() for name, images in views.items()}
+def scores(views: dict[str, Float[Tensor, "b channel h w"]], batch: Batch) -> dict[str, Float[Tensor, ""]]:
+    """Mean PSNR of each on white, in dB."""
+    truth = batch["images"][:, 1, COLORS]
+    return {name: psnr(images[:, COLORS], truth).mean() for name, images in views.items()}
 
 
-def grid(views: dict[str, Float[Tensor, "b 3 h w"]], batch: Batch) -> Float[Tensor, "3 H W"]:
+def grid(views: dict[str, Float[Tensor, "b channel h w"]], batch: Batch) -> Float[Tensor, "3 H W"]:
     """A row for each of the first objects: the target, then the views in their order."""
-    columns = [batch["images"][:, 1], *views.values()]
+    columns = [images[:, COLORS] for images in (batch["images"][:, 1], *views.values())]
     rows = [torch.cat([column[row] for column in columns], dim=-1) for row in range(min(GRID_OBJECTS, len(columns[0])))]
     return torch.cat(rows, dim=-2)
 

@@ -30,7 +30,7 @@ Encoder = Callable[[Tensor], Tensor]
 
 
 class Encoding:
-    """Images [view 3 h w] in [0, 1] to the latents that are noised; `gradient` is one of ENCODER_GRADIENTS."""
+    """Images [view channel h w] in [0, 1] to the latents that are noised; `gradient` is one of ENCODER_GRADIENTS."""
 
     def __init__(self, model: Zero123, gradient: str = "exact") -> None:
         if gradient not in ENCODER_GRADIENTS:
@@ -38,12 +38,12 @@ class Encoding:
         self.model, self.gradient = model, gradient
         self.kernel: Tensor | None = None
 
-    def fit(self, images: Float[Tensor, "view 3 h w"]) -> None:
+    def fit(self, images: Float[Tensor, "view channel h w"]) -> None:
         """Show what will be encoded: `linear` needs some pictures of the object, the others nothing."""
         if self.gradient == "linear":
             self.kernel = mean_jacobian(self.model.target_latents, images)
 
-    def __call__(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view c lh lw"]:
+    def __call__(self, images: Float[Tensor, "view channel h w"]) -> Float[Tensor, "view c lh lw"]:
         if self.gradient == "small":
             return self._small(images)
         if self.gradient == "linear" and self.kernel is None:
@@ -97,7 +97,7 @@ class _Encoded(torch.autograd.Function):
 
 
 def encoded(
-    images: Float[Tensor, "view 3 h w"], latents: Float[Tensor, "view c lh lw"], pull_back: Encoder
+    images: Float[Tensor, "view channel h w"], latents: Float[Tensor, "view c lh lw"], pull_back: Encoder
 ) -> Float[Tensor, "view c lh lw"]:
     """`latents` with `pull_back` as their derivative by `images`.
 
@@ -107,8 +107,8 @@ def encoded(
 
 
 def mean_jacobian(
-    encode: Encoder, images: Float[Tensor, "view 3 h w"], draws: int = 1, seed: int = 0
-) -> Float[Tensor, "c 3 k k"]:
+    encode: Encoder, images: Float[Tensor, "view channel h w"], draws: int = 1, seed: int = 0
+) -> Float[Tensor, "c channel k k"]:
     """The convolution that is nearest, in least squares, to the encoder's Jacobian at these pictures.
 
     That is the mean over all positions of a latent's derivative by the pixels around it. One backward pass a channel
@@ -130,4 +130,4 @@ def mean_jacobian(
         cotangent[:, channel] = signs
         (pulled,) = torch.autograd.grad(latents, inputs, cotangent, retain_graph=True)
         sums[channel] += (F.unfold(pulled, **windows) * signs.flatten(1)[:, None]).sum((0, 2))
-    return (sums / (draws * seen)).unflatten(1, (3, across * stride, across * stride))
+    return (sums / (draws * seen)).unflatten(1, (-1, across * stride, across * stride))

@@ -6,8 +6,9 @@ plain Zero-1-to-3 has the source's token alone, the Refiner has several. The pub
 this same class at other widths. A U-Net with `class_embed_type: projection` (the bundled one) also gets the source's
 embedding and pose added to its time embedding.
 
-Images here are [view 3 h w] in [0, 1] on a white background. Whatever precision the weights are kept in (precision.py),
-each part computes in its own, and what goes in and comes out is float32.
+Images here are [view channel h w] in [0, 1]: colours on white and, in models that see and predict it, the opacity
+(white.py). Whatever precision the weights are kept in (precision.py), each part computes in its own, and what goes in
+and comes out is float32.
 """
 
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ SCHEDULER: dict[str, Bounds] = {
 }
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+OPACITY_MEAN = OPACITY_STD = 0.5
 
 
 @dataclass
@@ -125,39 +127,46 @@ class Zero123(nn.Module):
         return self.unet.config.out_channels, side, side
 
     @property
+    def channels(self) -> int:
+        """Of a picture: 3, or 4 with opacity."""
+        return self.vae.config.in_channels
+
+    @property
     def pixels_a_latent(self) -> int:
         """Along a side."""
         patch = getattr(self.vae.config, "patch_size", None)
         return patch if patch else 2 ** (len(self.vae.config.block_out_channels) - 1)
 
-    def image_embedding(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view token dim"]:
+    def image_embedding(self, images: Float[Tensor, "view channel h w"]) -> Float[Tensor, "view token dim"]:
         """CLIP's projected embedding, not normalised; with `settings.patch_tokens` those of the patches follow."""
         if self.settings.patch_tokens:
             return self.tokens_of_image(images)
         return self.image_encoder(pixel_values=self._clip_pixels(images)).image_embeds[:, None].float()
 
-    def tokens_of_image(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view token dim"]:
+    def tokens_of_image(self, images: Float[Tensor, "view channel h w"]) -> Float[Tensor, "view token dim"]:
         """The projected embedding, and each patch through the same norm and projection, row by row."""
         hidden = self.image_encoder.vision_model(pixel_values=self._clip_pixels(images)).last_hidden_state
         return self.image_encoder.visual_projection(self.image_encoder.vision_model.post_layernorm(hidden)).float()
 
-    def _clip_pixels(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view 3 side side"]:
-        """Resized as in the original code: bicubic, aligned corners."""
+    def _clip_pixels(self, images: Float[Tensor, "view channel h w"]) -> Float[Tensor, "view shown side side"]:
+        """What the encoder takes, resized as in the original code: bicubic, aligned corners."""
+        images = images[:, : self.image_encoder.config.num_channels]
         side = self.image_encoder.config.image_size
         if images.shape[-1] != side or images.shape[-2] != side:
             images = F.interpolate(images, (side, side), mode="bicubic", align_corners=True)
-        mean, std = images.new_tensor(CLIP_MEAN), images.new_tensor(CLIP_STD)
-        return ((images - mean[:, None, None]) / std[:, None, None]).to(self.image_encoder.dtype)
+        mean, std = images.new_tensor((*CLIP_MEAN, OPACITY_MEAN)), images.new_tensor((*CLIP_STD, OPACITY_STD))
+        count = images.shape[1]
+        return ((images - mean[:count, None, None]) / std[:count, None, None]).to(self.image_encoder.dtype)
 
-    def source_latents(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view c lh lw"]:
+    def source_latents(self, images: Float[Tensor, "view channel h w"]) -> Float[Tensor, "view c lh lw"]:
         """Latents of the source for channel concatenation: the mode, not scaled, as in the original code."""
         return self.vae.encode((2.0 * images - 1.0).to(self.vae.dtype)).latent_dist.mode().float()
 
-    def target_latents(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view c lh lw"]:
+    def target_latents(self, images: Float[Tensor, "view channel h w"]) -> Float[Tensor, "view c lh lw"]:
         """Latents that are noised and denoised: scaled, differentiable with respect to the images."""
         return self.source_latents(images) * self.vae.config.scaling_factor
 
-    def decode(self, latents: Float[Tensor, "view c lh lw"]) -> Float[Tensor, "view 3 h w"]:
+    def decode(self, latents: Float[Tensor, "view c lh lw"]) -> Float[Tensor, "view channel h w"]:
         """Scaled latents to images in [0, 1]."""
         unscaled = (latents / self.vae.config.scaling_factor).to(self.vae.dtype)
         return (0.5 * self.vae.decode(unscaled).sample.float() + 0.5).clamp(0.0, 1.0)

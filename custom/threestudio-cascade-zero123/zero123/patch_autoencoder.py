@@ -30,20 +30,28 @@ class LinearPosterior:
 
 
 class PatchAutoencoder(ModelMixin, ConfigMixin):
-    """Images [view 3 H W] in [-1, 1] <-> latents [view latent_channels H/patch_size W/patch_size]."""
+    """Images [view in_channels H W] in [-1, 1] <-> latents [view latent_channels H/patch_size W/patch_size].
+
+    `in_channels` is 3 (colours) or 4 (and opacity).
+    """
 
     @register_to_config
     def __init__(
-        self, patch_size: int = 8, latent_channels: int = 64, scaling_factor: float = 1.0, whitening: float = 0.5
+        self,
+        patch_size: int = 8,
+        latent_channels: int = 64,
+        scaling_factor: float = 1.0,
+        whitening: float = 0.5,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
-        pixels = 3 * patch_size**2
+        pixels = in_channels * patch_size**2
         self.mean = nn.Parameter(torch.zeros(pixels), requires_grad=False)
         self.basis = nn.Parameter(torch.eye(pixels)[:latent_channels], requires_grad=False)
         self.scale = nn.Parameter(torch.ones(latent_channels), requires_grad=False)
 
     @torch.no_grad()
-    def fit(self, images: Float[Tensor, "view 3 h w"]) -> None:
+    def fit(self, images: Float[Tensor, "view channel h w"]) -> None:
         """Set mean, basis and scale from training images in [-1, 1]; the latents' overall variance becomes 1."""
         patches = self._patches(images).movedim(1, -1).reshape(-1, len(self.mean)).double()
         self.mean.copy_(patches.mean(0))
@@ -53,7 +61,7 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         scale = variances[leading].clamp_min(1e-8) ** (self.config.whitening / 2)
         self.scale.copy_(scale * ((variances[leading] / scale**2).mean()).sqrt())
 
-    def encode(self, images: Float[Tensor, "view 3 h w"]) -> SimpleNamespace:
+    def encode(self, images: Float[Tensor, "view channel h w"]) -> SimpleNamespace:
         """`.latent_dist.mode()`: the latents, not yet multiplied by `config.scaling_factor`."""
         centred = self._patches(images) - self.mean[:, None, None]
         latents = torch.einsum("cp,vphw->vchw", self.basis / self.scale[:, None], centred)
@@ -64,5 +72,5 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         patches = torch.einsum("cp,vchw->vphw", self.basis * self.scale[:, None], latents) + self.mean[:, None, None]
         return SimpleNamespace(sample=F.pixel_shuffle(patches, self.config.patch_size))
 
-    def _patches(self, images: Float[Tensor, "view 3 H W"]) -> Float[Tensor, "view pixel h w"]:
+    def _patches(self, images: Float[Tensor, "view channel H W"]) -> Float[Tensor, "view pixel h w"]:
         return F.pixel_unshuffle(images, self.config.patch_size)

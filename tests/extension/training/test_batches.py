@@ -6,7 +6,7 @@ from cascade_zero123.seeding import draw_generator
 from cascade_zero123.training.batches import RenderedViewsConfig, TrainingViews
 from cascade_zero123.training.datamodule import RenderedViewsDataModule, ValidationViews
 from cascade_zero123.training.prompts import PromptsConfig
-from cascade_zero123.training.rendered_views import PackedViews, augment, draw_views, extent
+from cascade_zero123.training.rendered_views import PackedViews, augment, draw_views, extent, paled
 from cascade_zero123.zero123.white import on_white
 from torch.utils.data import DataLoader
 
@@ -63,6 +63,15 @@ def test_the_source_is_scaled_to_the_ratio_that_pictures_are_prepared_at():
     views, _ = augment(rgba, torch.zeros(32, 2), 0.75, (0.8, 1.3), draw_generator(0, "test", 0))
     sizes = extent(views[:, 0, 3])
     assert torch.all((sizes - 0.75).abs() <= 0.08)
+
+
+def test_some_objects_are_bleached_alike_in_all_their_views():
+    rgba = torch.full((1000, 3, 4, 1, 1), 0.5)
+    views = paled(rgba, 0.3, draw_generator(0, "test", 0))
+    colors = views[:, :, :3].flatten(1)
+    assert torch.equal(colors, colors[:, :1].expand_as(colors)) and torch.equal(views[:, :, 3], rgba[:, :, 3])
+    assert abs((colors[:, 0] > 0.5).float().mean().item() - 0.3) < 0.05
+    assert 0.9 < colors.max() <= 0.95
 
 
 def test_views_are_as_they_were_rendered_unless_augmenting_is_asked_for(packed):
