@@ -1,18 +1,23 @@
 """The model that ships here, from nothing: Base, then its Refiner, then both in place of those in load/.
 
     python scripts/train_tiny.py [--out outputs/train-tiny] [--into load/cascade-zero123-tiny] [key=value ...]
+    python scripts/train_tiny.py --device cuda --minutes 12 [--furniture sweethome3d-furniture_1.8-1_all.deb] [...]
 
-`make train-tiny` renders data/train and data/val first. Interrupted, it goes on when called again; what was trained
-with other settings than the configs' of today is refused. Further key=value go to both trainings.
+The first trains on data/train and data/val, which `make train-tiny` renders before. The second does all of it, with the
+rendering, in about so many minutes (training/timed.py), on a machine that has nothing but this checkout and, if real
+objects are wanted, Debian's package. Interrupted, either goes on when called again; what was trained with other
+settings than the configs' of today is refused. Further key=value go to both trainings.
 """
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
 
 from cascade_zero123.errors import UserError
 from training.runs import Run, refuse_what_is_no_key, trained
+from training.timed import device_of, train_within
 
 from threestudio.errors import UserError as HostError
 from threestudio.utils.console import one_line
@@ -23,9 +28,13 @@ PARTS = ("base", "refiner")
 
 def main(args: argparse.Namespace, overrides: list[str]) -> None:
     refuse_what_is_no_key(overrides)
-    out = args.out.resolve()
-    base = trained(Run("base", BASE, overrides), out) / "base"
-    pair = trained(Run("refiner", REFINER, [f"system.init_weights={base}", *overrides]), out)
+    out, device = args.out.resolve(), device_of(args.device, os.cpu_count() or 1)
+    if args.minutes is not None:
+        pair = train_within(args.minutes, device, out, (BASE, REFINER), args.furniture, overrides)
+    else:
+        base = trained(Run("base", BASE, [*device.shared, *device.base, *overrides]), out) / "base"
+        start = [*device.shared, *device.refiner, f"system.init_weights={base}"]
+        pair = trained(Run("refiner", REFINER, [*start, *overrides]), out)
     for part in PARTS:
         install(pair / part, args.into / part)
     print(f"{args.into}: {', '.join(PARTS)} of {pair}")
@@ -47,6 +56,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("outputs/train-tiny"))
     parser.add_argument("--into", type=Path, default=Path("load/cascade-zero123-tiny"))
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--minutes", type=float, help="for all of it; the views are then rendered in OUT/data")
+    parser.add_argument("--furniture", type=Path, help="Debian's package of real objects, or its unpacked folder")
     options, keys = parser.parse_known_args()
     try:
         main(options, keys)

@@ -145,6 +145,7 @@ def use_in_threestudio() -> None:
     from threestudio.utils import base, misc, trainer
 
     def on_this_machine(options: dict[str, Any]) -> dict[str, Any]:
+        options = {key: value for key, value in options.items() if key != "accelerator"}
         return {"devices": 1, **options, "strategy": SingleDeviceStrategy(DEVICE, accelerator=accelerator())}
 
     base.get_device = misc.get_device = lambda: DEVICE

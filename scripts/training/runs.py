@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
 
 ROOT = Path(__file__).parents[2]
+LAUNCH = str(ROOT / "launch.py")
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,13 @@ class Run:
     name: str
     config: str  # from the repository's root
     overrides: Sequence[str]  # key=value
+    start: Path | None = None  # a checkpoint of another run, which this one goes on from
 
     def command(self, out: Path) -> list[str]:
         last = last_checkpoint(out, self.name)
+        last = self.start if self.start is not None and not last.exists() else last
         return [
-            *(sys.executable, "launch.py", "--config", self.config, "--train"),
+            *(sys.executable, LAUNCH, "--config", self.config, "--train"),
             *("name=runs", f"tag={self.name}", "use_timestamp=false", f"exp_root_dir={out}"),
             *([f"resume={last}"] if last.exists() else []),
             *self.overrides,
@@ -43,8 +47,8 @@ class Run:
 
         merged = OmegaConf.merge(OmegaConf.load(ROOT / self.config), OmegaConf.from_cli(list(self.overrides)))
         settings = dict(_leaves(OmegaConf.to_container(merged, resolve=True), ""))
-        start = settings.get("system.init_weights")
-        return settings | ({"init_weights": weights_fingerprint(weights_files(start))} if start else {})
+        weights = settings.get("system.init_weights")
+        return settings | ({"init_weights": weights_fingerprint(weights_files(weights))} if weights else {})
 
 
 def trained(run: Run, out: Path) -> Path:
@@ -60,6 +64,17 @@ def trained(run: Run, out: Path) -> Path:
     folder = _finished(run, out)
     print(f"{run.name}: {folder}")
     return folder
+
+
+def stopped(run: Run, out: Path, seconds: float) -> Path:
+    """The checkpoint of a run that stops of itself when so long has passed, after one step at least; called again, it
+    goes on for as long again."""
+    keep_settings(run, out)
+    print(f"{run.name}: training for {seconds:.0f} s", flush=True)
+    code = code_of([*run.command(out), f"system.stop_at={time.time() + seconds:.0f}"])
+    if code:
+        sys.exit(code)
+    return last_checkpoint(out, run.name)
 
 
 def code_of(command: list[str]) -> int:

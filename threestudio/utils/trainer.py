@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,10 @@ TRAINER = {
     "gradient_clip_val": bounds(0, 1e9),
     "devices": bounds(-1, 4096, whole=True, text=True),
 }
-CHECKPOINT = {"save_top_k": STEPS, "every_n_train_steps": COUNT, "every_n_epochs": COUNT}
+CHECKPOINT = {
+    **{"save_top_k": STEPS, "every_n_train_steps": COUNT, "every_n_epochs": COUNT},
+    "train_time_interval": bounds(1, 10**7, "seconds"),
+}
 
 
 def build_trainer(cfg: Any, config_path: str, system: Any, train: bool, interruption: Interruption) -> pl.Trainer:
@@ -69,6 +73,8 @@ def build_trainer(cfg: Any, config_path: str, system: Any, train: bool, interrup
 def _training_callbacks(cfg: Any, config_path: str, files: CheckpointFiles, interruption: Interruption) -> list:
     folder = Path(cfg.trial_dir)
     options = _checked("checkpoint", cfg.checkpoint, ModelCheckpoint, ("dirpath",), CHECKPOINT)
+    if options.get("train_time_interval") is not None:
+        options["train_time_interval"] = timedelta(seconds=options["train_time_interval"])
     options.setdefault("enable_version_counter", False)  # a resumed run goes on with the same last.ckpt
     return [
         StopAtNonFinite(str(folder / "ckpts" / "last.ckpt")),  # before anything is saved

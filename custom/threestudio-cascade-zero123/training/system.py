@@ -5,9 +5,11 @@ views of the object (any number, often none), so that one network learns from th
 a single token the softmax over the context is constant and cross-attention's queries and keys never get a gradient.
 Refiner training shows the views that Base samples (prompts.py), among them the coarse target at the target's own pose.
 `base` is the moving average of `model` (Eq. 13) and is saved as Base; with `ema_decay` 1 it stays what it was at first.
+A Refiner may have a moving average of its own weights beside that, which is then what is looked at and saved.
 """
 
 import copy
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +37,7 @@ from .ema import update_ema, warmed_up_decay
 from .encoder_fit import fit_image_encoder
 from .objective import draw_timesteps, loss_weights, prediction_target
 from .prompts import ExamplePool, PromptsConfig, with_prompts
+from .schedule import rate_factor
 from .throughput import Throughput
 from .validation import base_views, grid, refiner_views, scores
 
@@ -63,14 +66,16 @@ class Zero123Training(BaseSystem):
         # See `loss_weights`; None: the plain error of what is predicted.
         max_snr_weight: float | None = within(None, 1e-6, 1e6)
         ema_decay: float = within(0.9999, 0, 1)  # eta of Eq. 13; 1 leaves Base as it is
+        # Of a Refiner's average of its own weights; 0: it is saved as it was trained.
+        own_average_decay: float = within(0.0, 0, 1)
         ema_warmup: bool = True  # for runs that are short beside 1 / (1 - ema_decay) steps
-        encoder_steps: int = within(
-            0, 0, 10**9
-        )  # of fitting an image encoder that starts from random weights (encoder_fit.py)
+        encoder_steps: int = within(0, 0, 10**9)  # of fitting an image encoder from random weights (encoder_fit.py)
         train_image_encoder: bool = False
         refiner: bool = False  # train, validate and keep the network as Refiner, beside Base
         prompts: dict = field(default_factory=dict)  # of a Refiner; see PromptsConfig
         gradient_checkpointing: bool = False  # of the U-Net: less memory, a third more time
+        # Seconds since 1970: the step that ends after it is the last of this process.
+        stop_at: float | None = within(None, 0, 1e11)
         seed: int = within(0, 0, LARGEST_SEED)
 
     cfg: Config
@@ -84,6 +89,8 @@ class Zero123Training(BaseSystem):
         if self.pool is not None:
             self.model.settings.prompt_steps, self.model.settings.prompt_scale = prompts.steps, prompts.scale
         self.base = copy.deepcopy(self.model).requires_grad_(False).eval()
+        averaged = self.cfg.refiner and self.cfg.own_average_decay > 0
+        self.average = copy.deepcopy(self.base) if averaged else None
         self.noise_schedule = self.model.scheduler()
         self.throughput, self.saved_step = Throughput(), -1
         if self.cfg.gradient_checkpointing:
@@ -111,7 +118,8 @@ class Zero123Training(BaseSystem):
         for name in ("vae", "image_encoder"):
             fitted = getattr(model, name)
             fitted.load_state_dict(self.trainer.strategy.broadcast(fitted.state_dict()))
-            getattr(self.base, name).load_state_dict(fitted.state_dict())
+            for average in filter(None, (self.base, self.average)):
+                getattr(average, name).load_state_dict(fitted.state_dict())
 
     def configure_optimizers(self) -> dict[str, Any]:
         projection = list(self.model.cc_projection.parameters())
@@ -129,13 +137,8 @@ class Zero123Training(BaseSystem):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def lr_factor(self, step: int) -> float:
-        """Linear warm-up, constant, then linear to `final_lr_factor`; resuming can prolong the constant part."""
-        warmup = min(1.0, (step + 1) / max(1, self.cfg.warmup_steps))
-        if not self.cfg.decay_steps:
-            return warmup
-        falling = max(1, self.cfg.decay_steps - self.cfg.constant_steps)
-        progress = min(1.0, max(0.0, (step - self.cfg.constant_steps) / falling))
-        return warmup * (1.0 + (self.cfg.final_lr_factor - 1.0) * progress)
+        cfg = self.cfg
+        return rate_factor(step, cfg.warmup_steps, cfg.constant_steps, cfg.decay_steps, cfg.final_lr_factor)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         self.filling = self.pool is not None and not self.pool.full
@@ -192,10 +195,17 @@ class Zero123Training(BaseSystem):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """And Eq. 13, before anybody can save what the step has made."""
         super().optimizer_step(*args, **kwargs)
-        decay = self.cfg.ema_decay
-        if self.cfg.ema_warmup:
-            decay = warmed_up_decay(decay, self.global_step + 1)
-        update_ema(self.base, self.model, decay)
+        update_ema(self.base, self.model, self.decay_now(self.cfg.ema_decay))
+        if self.average is not None:
+            update_ema(self.average, self.model, self.decay_now(self.cfg.own_average_decay))
+
+    def decay_now(self, decay: float) -> float:
+        return warmed_up_decay(decay, self.global_step + 1) if self.cfg.ema_warmup else decay
+
+    @property
+    def refiner(self) -> Zero123:
+        """As it is used."""
+        return self.model if self.average is None else self.average
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.filling:
@@ -206,6 +216,8 @@ class Zero123Training(BaseSystem):
         samples = self.trainer.datamodule.cfg.batch_size * self.trainer.world_size
         self.log("train/samples_per_second", samples * self.throughput.batches_per_second)
         left = (self.trainer.max_steps - self.global_step) * accumulated
+        if self.cfg.stop_at is not None and self.trainer.strategy.broadcast(time.time() >= self.cfg.stop_at):
+            self.trainer.should_stop = True
         announcement = self.throughput.announcement(left)
         if announcement is not None:
             threestudio.info(announcement)
@@ -219,7 +231,7 @@ class Zero123Training(BaseSystem):
             views, used = base_views(self.base, batch), "source_alone"
         else:
             generator = draw_generator(self.cfg.seed, "validation", batch_idx, self.global_rank)
-            views, used = refiner_views(self.model, self.base, batch, self.pool.cfg, generator), "prompts"
+            views, used = refiner_views(self.refiner, self.base, batch, self.pool.cfg, generator), "prompts"
         for name, score in scores(views, batch).items():
             self.log("val/psnr" if name == used else f"val/psnr_{name}", score, sync_dist=True)
         if batch_idx == 0 and self.global_rank == 0:
@@ -262,7 +274,7 @@ class Zero123Training(BaseSystem):
     def write_weights(self, folder: str) -> None:
         base = copy.deepcopy(self.base).half()
         if self.cfg.refiner:
-            save_cascade(base, copy.deepcopy(self.model).half(), folder)
+            save_cascade(base, copy.deepcopy(self.refiner).half(), folder)
         else:
             save_zero123(base, f"{folder}/base")
 

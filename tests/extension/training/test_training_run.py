@@ -32,6 +32,24 @@ def test_a_refiner_run_leaves_both_models_and_base_has_moved(whole):
     assert (refiner.settings.prompt_steps, refiner.settings.prompt_scale) == (1, 1.0), "as it was trained"
 
 
+def test_the_refiner_that_is_saved_is_the_average_of_its_own_weights(tmp_path):
+    """Resumed, too. At a decay of a half without warm-up, half of each step's change is in it."""
+    half = {"system__own_average_decay": 0.5, "system__ema_warmup": False}
+    finished = launch(config(tmp_path, "train-refiner", 1, **half))
+    assert finished.returncode == 0, finished.stderr
+    trial = tmp_path / "outputs/train-refiner/tiny"
+    resumed = launch(config(tmp_path, "train-refiner", 2, **half), f"resume={trial}")
+    assert resumed.returncode == 0, resumed.stderr
+    key = "unet.conv_in.weight"
+    first = load_zero123(str(tmp_path / "init")).unet.conv_in.weight
+    state = torch.load(trial / "ckpts/last.ckpt", weights_only=True)["state_dict"]
+    after_one = load_zero123(str(trial / "save/weights/it1/refiner")).unet.conv_in.weight
+    saved = load_zero123(str(trial / "save/weights/it2/refiner")).unet.conv_in.weight
+    torch.testing.assert_close(saved, state[f"average.{key}"], atol=1e-3, rtol=0)
+    torch.testing.assert_close(saved, (after_one + state[f"model.{key}"]) / 2, atol=1e-3, rtol=0)
+    assert (after_one - first).abs().max() > 0
+
+
 def test_at_a_decay_of_1_base_stays_bit_by_bit_and_what_is_validated_is_the_refiner(tmp_path):
     file = config(tmp_path, "train-refiner", 4, system__ema_decay=1.0, trainer__val_check_interval=2)
     finished = launch(file)
