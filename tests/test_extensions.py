@@ -2,6 +2,7 @@ import sys
 
 import pytest
 
+import threestudio
 from threestudio.errors import UserError
 from threestudio.extensions import load_extensions, package_name
 
@@ -51,22 +52,42 @@ def test_a_missing_folder_means_no_extensions(tmp_path):
     assert load_extensions(tmp_path / "custom") == []
 
 
-def test_an_extension_that_fails_to_import_stops_the_run_by_name(tmp_path):
-    extension(tmp_path, "toy_broken", "import no_such_library")
-    with pytest.raises(UserError) as error:
-        load_extensions(tmp_path)
+def test_an_extension_that_fails_to_import_is_named_and_the_others_are_loaded(tmp_path, caplog):
+    extension(tmp_path, "toy_broken", "from . import part\nimport no_such_library")
+    (tmp_path / "toy_broken" / "part.py").touch()
+    (tmp_path / "toy_whole.py").touch()
+    assert load_extensions(tmp_path) == ["toy_whole"]
     reason = "ModuleNotFoundError: No module named 'no_such_library'"
-    assert str(error.value) == f"{tmp_path / 'toy_broken'}: this extension does not import: {reason}"
-    assert "toy_broken" not in sys.modules
+    said = f"{tmp_path / 'toy_broken'}: this extension does not import: {reason}; passed over"
+    assert [record.message for record in caplog.records] == [said]
+    assert not any(name.startswith("toy_broken") for name in sys.modules)
 
 
-def test_a_folder_that_is_no_package_is_refused(tmp_path):
-    (tmp_path / "toy_empty").mkdir()
-    with pytest.raises(UserError, match="toy_empty: not an extension, it has no __init__.py"):
-        load_extensions(tmp_path)
+def test_a_component_of_an_extension_that_failed_is_refused_with_the_reason(tmp_path):
+    parts = "import threestudio\n@threestudio.register('toy-early')\nclass Early:\n    pass\n"
+    later = '@threestudio.register(\n    "toy-late"\n)\nclass Late:\n    pass\n'
+    extension(tmp_path, "toy_half", f"{parts}import no_such_library\n{later}")
+    load_extensions(tmp_path)
+    for name in ("toy-early", "toy-late"):
+        with pytest.raises(UserError) as error:
+            threestudio.find(name)
+        reason = "this extension does not import: ModuleNotFoundError: No module named 'no_such_library'"
+        assert str(error.value) == f'no component "{name}"; {tmp_path / "toy_half"}: {reason}'
 
 
-def test_a_taken_package_name_is_refused(tmp_path):
-    (tmp_path / "json.py").touch()
-    with pytest.raises(UserError, match='package name "json" is already taken by'):
-        load_extensions(tmp_path)
+def test_extensions_find_the_version_that_they_ask_for(tmp_path):
+    asks = "import threestudio\nfrom packaging.version import Version\n"
+    (tmp_path / "toy_asks.py").write_text(f"{asks}assert Version(threestudio.__version__) >= Version('0.2.3')")
+    assert load_extensions(tmp_path) == ["toy_asks"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("toy_empty", "not an extension, it has no __init__.py"), ("json", 'package name "json" is already taken by')],
+)
+def test_what_cannot_be_an_extension_is_named(tmp_path, name, reason, caplog):
+    (tmp_path / name).mkdir()
+    if name == "json":
+        (tmp_path / name / "__init__.py").touch()
+    assert load_extensions(tmp_path) == []
+    assert f"{tmp_path / name}: " in caplog.text and reason in caplog.text

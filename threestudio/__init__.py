@@ -8,7 +8,7 @@ import logging
 from threestudio.registry import find, modules, register
 from threestudio.utils.rank import get_rank
 
-__version__ = "0.1.0"
+__version__ = "0.2.3"  # the upstream whose API this speaks; extensions ask for it. See docs/hosts.md
 __modules__ = modules
 
 logger = logging.getLogger("threestudio")

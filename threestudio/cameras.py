@@ -65,6 +65,15 @@ def orbit(
     return look_at(position, torch.zeros_like(position), UP.to(position).expand_as(position))
 
 
+def pixel_directions(
+    height: int, width: int, focal: tuple[float, float], principal: tuple[float, float], centre: float = 0.5
+) -> Float[Tensor, "h w 3"]:
+    """In camera axes, of depth 1; all in pixels, (x, y). `centre` is where in a pixel the ray passes."""
+    y, x = torch.meshgrid(torch.arange(height) + centre, torch.arange(width) + centre, indexing="ij")
+    (fx, fy), (cx, cy) = focal, principal
+    return torch.stack([(x - cx) / fx, (cy - y) / fy, -torch.ones_like(x)], dim=-1)
+
+
 def rays(
     c2w: Float[Tensor, "view 4 4"],
     fovy_deg: Float[Tensor, "view"],
@@ -77,13 +86,9 @@ def rays(
     Directions have length 1, or without `normalize` depth 1 along the camera's axis.
     """
     focal = 0.5 * height / torch.tan(0.5 * torch.deg2rad(fovy_deg))
-    y, x = torch.meshgrid(
-        torch.arange(height, dtype=c2w.dtype, device=c2w.device) + 0.5,
-        torch.arange(width, dtype=c2w.dtype, device=c2w.device) + 0.5,
-        indexing="ij",
-    )
-    in_plane = torch.stack([x - 0.5 * width, 0.5 * height - y], dim=-1) / focal[:, None, None, None]
-    directions = torch.cat([in_plane, -torch.ones_like(in_plane[..., :1])], dim=-1)
+    at_focal_1 = pixel_directions(height, width, (1.0, 1.0), (0.5 * width, 0.5 * height)).to(c2w)
+    in_plane = at_focal_1[..., :2] / focal[:, None, None, None]
+    directions = torch.cat([in_plane, at_focal_1[..., 2:].expand_as(in_plane[..., :1])], dim=-1)
     directions = torch.einsum("vij,vhwj->vhwi", c2w[:, :3, :3], directions)
     if normalize:
         directions = F.normalize(directions, dim=-1)
@@ -99,6 +104,11 @@ def projection(fovy_deg: Float[Tensor, "view"], aspect: float, near: float, far:
     matrix[:, 2, 3] = -2.0 * far * near / (far - near)
     matrix[:, 3, 2] = -1.0
     return matrix
+
+
+def rows_downwards(projection_matrix: Float[Tensor, "view 4 4"]) -> Float[Tensor, "view 4 4"]:
+    """The same with y downwards: rasterisers fill a picture from its last row, where OpenGL has its origin."""
+    return projection_matrix * projection_matrix.new_tensor([1.0, -1.0, 1.0, 1.0])[:, None]
 
 
 def pixel_size(fovy_deg: float, height: int) -> float:
@@ -124,7 +134,7 @@ def elevation_deg_at(height: Float[Tensor, "view"]) -> Float[Tensor, "view"]:
 def world_to_clip(
     c2w: Float[Tensor, "view 4 4"], projection_matrix: Float[Tensor, "view 4 4"]
 ) -> Float[Tensor, "view 4 4"]:
-    """World to OpenGL clip coordinates (upstream's `mvp_mtx`)."""
+    """World to clip coordinates (upstream's `mvp_mtx`, which has rows downwards)."""
     return projection_matrix @ torch.linalg.inv(c2w)
 
 

@@ -1,20 +1,27 @@
 """Loads the extensions in `custom/`: each folder with an `__init__.py`, and each `.py` file, registers its components.
 
 The folder `threestudio-cascade-zero123` becomes the package `cascade_zero123`, under which it can be imported anywhere.
+One that does not import is named and passed over; asking for a component of it then says why there is none.
 """
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
+import threestudio
+from threestudio import registry
 from threestudio.errors import UserError
+
+REGISTERED = re.compile(r"""\bregister\(\s*["']([^"']+)["']""")
 
 
 def load_extensions(folder: Path) -> list[str]:
-    """The names of the packages; an extension that fails to import stops the run."""
+    """The names of the packages that did import."""
     if not folder.is_dir():
         return []
-    return [_load(entry) for entry in sorted(folder.iterdir()) if _is_extension(entry)]
+    packages = (_load_or_say_why(entry) for entry in sorted(folder.iterdir()) if _is_extension(entry))
+    return [name for name in packages if name is not None]
 
 
 def package_name(entry: Path) -> str:
@@ -25,6 +32,18 @@ def _is_extension(entry: Path) -> bool:
     if entry.name.startswith(("_", ".")) or entry.stem.endswith("_disabled"):
         return False
     return entry.is_dir() or entry.suffix == ".py"
+
+
+def _load_or_say_why(entry: Path) -> str | None:
+    before = set(registry.modules)
+    try:
+        return _load(entry)
+    except UserError as error:
+        for name in set(registry.modules) - before:  # what a failing import has left behind
+            del registry.modules[name]
+        registry.withhold(_component_names(entry), str(error))
+        threestudio.warn(f"{error}; passed over")
+        return None
 
 
 def _load(entry: Path) -> str:
@@ -45,7 +64,19 @@ def _load(entry: Path) -> str:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        del sys.modules[name]
+        _forget(name)
         message = (str(error).splitlines() or [""])[0]
         raise UserError(f"{entry}: this extension does not import: {type(error).__name__}: {message}") from error
     return name
+
+
+def _forget(package: str) -> None:
+    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[name]
+
+
+def _component_names(entry: Path) -> list[str]:
+    """What the extension would register, by its source."""
+    files = entry.rglob("*.py") if entry.is_dir() else [entry]
+    texts = (file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file())
+    return [name for text in texts for name in REGISTERED.findall(text)]

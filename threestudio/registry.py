@@ -1,6 +1,6 @@
 """Components by name: YAML says `geometry_type: "implicit-volume"`, a class says `@register("implicit-volume")`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from threestudio.errors import UserError, nearest_name
@@ -8,6 +8,7 @@ from threestudio.errors import UserError, nearest_name
 Component = TypeVar("Component", bound=type)
 
 modules: dict[str, type] = {}
+withheld: dict[str, str] = {}  # names that would be there, with the reason why they are not
 
 
 def register(name: str) -> Callable[[Component], Component]:
@@ -25,6 +26,11 @@ def register(name: str) -> Callable[[Component], Component]:
     return decorator
 
 
+def withhold(names: Iterable[str], reason: str) -> None:
+    """Whoever asks for one of them is told the reason."""
+    withheld.update(dict.fromkeys(names, reason))
+
+
 def find(name: str) -> type:
     """The class registered as `name`; "main:mixin,mixin" puts the mixins before `main` in the bases of a new class."""
     main, colon, mixins = name.partition(":")
@@ -37,6 +43,8 @@ def find(name: str) -> type:
 def _component(name: str) -> type:
     if name in modules:
         return modules[name]
+    if name in withheld:
+        raise UserError(f'no component "{name}"; {withheld[name]}')
     raise UserError(f'no component "{name}"; ' + nearest_name(name, modules, quote='"'))
 
 

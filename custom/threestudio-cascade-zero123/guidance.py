@@ -26,7 +26,7 @@ from threestudio.utils.misc import C, cleanup, get_rank
 from .cascade.cache import ViewCache
 from .cascade.context import Cascade, joined
 from .cascade.prompt_views import NEARBY_DEG, PromptViews, Sampling, angle_pairs, prompt_views
-from .cascade.source import as_model_sees, centred, object_ratio, read_rgba
+from .cascade.source import as_model_sees, object_ratio, read_rgba
 from .errors import UserError
 from .model_pair import ModelPair, Residence, chosen
 from .ranges import one_of, within
@@ -41,6 +41,7 @@ from .zero123.sampler import MOST_STEPS, SCALES, guided_output, noise_like_laten
 from .zero123.white import difference_from_white
 
 ONE_STEP_BATCH = 32  # network passes at once
+RATIO_WORTH_SAYING = 0.05  # difference of the object's size from the usual one
 
 
 @threestudio.register("cascade-zero123-guidance")
@@ -285,14 +286,16 @@ class CascadeZero123Guidance(BaseObject):
         return Pose(*(torch.tensor([value], device=self.device) for value in (elevation_deg, azimuth_deg, distance)))
 
     def _read_source(self) -> Float[Tensor, "h w 4"]:
-        """For hosts that do not hand the picture over: the file, with the object as large as the model knows it."""
+        """For hosts that do not hand the picture over: the file as it is, which their losses see too.
+
+        Reframed, the object would have one size for the guidance and another for the losses, which pull it apart.
+        """
         if not self.cfg.cond_image_path:
             raise UserError("guidance.cond_image_path must be given where the system hands no picture over")
-        rgba, ratio = read_rgba(self.cfg.cond_image_path), self.refiner.settings.object_ratio
-        if abs(object_ratio(rgba) - ratio) < 0.05:
-            return rgba
-        threestudio.warn(
-            f"{self.cfg.cond_image_path}: the object spans {object_ratio(rgba):.2f} of the picture, the model knows "
-            f"{ratio}; it is shown centred at that size. Prepare the picture likewise, or other losses will disagree"
-        )
-        return centred(rgba, ratio)
+        rgba, usual = read_rgba(self.cfg.cond_image_path), self.refiner.settings.object_ratio
+        if abs(object_ratio(rgba) - usual) >= RATIO_WORTH_SAYING:
+            threestudio.info(
+                f"{self.cfg.cond_image_path}: the object spans {object_ratio(rgba):.2f} of the picture, usual with "
+                f"these weights is {usual}; taken as it is"
+            )
+        return rgba

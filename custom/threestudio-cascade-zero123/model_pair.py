@@ -157,10 +157,17 @@ class ModelPair:
             )
             announce(choice.weights, model, choice.config)
             if where.compile:
-                _ = [part.compile() for part in (model.unet, getattr(model.vae, "encoder", None)) if part is not None]
+                _compile([part for part in (model.unet, getattr(model.vae, "encoder", None)) if part is not None])
             return model
 
         return kept(load, choice.weights, choice, where)
+
+
+def _compile(modules: list[nn.Module]) -> None:
+    if not hasattr(nn.Module, "compile"):
+        raise UserError(f"guidance.compile: needs torch 2.1 or newer, {torch.__version__} is installed; leave it false")
+    for module in modules:
+        module.compile()
 
 
 def share(base: Zero123, refiner: Zero123) -> None:

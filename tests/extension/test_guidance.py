@@ -1,8 +1,10 @@
 import gc
+import logging
 
 import cascade_zero123.guidance  # noqa: F401  (registers it)
 import pytest
 import torch
+import torch.nn.functional as F
 from cascade_zero123.sds import sds_gradient
 from cascade_zero123.zero123.sampler import guided_output, x0_and_epsilon
 from cascade_zero123.zero123.weights import save_zero123
@@ -198,18 +200,21 @@ def test_an_epsilon_model_is_guided_by_the_same_code(tmp_path):
     assert guidance.one_step_views(*cameras().values()).isfinite().all()
 
 
-def test_a_host_that_hands_no_picture_over_has_it_read_and_centred(make, cascade, tmp_path):
-    small = torch.nn.functional.pad(ball_picture().permute(2, 0, 1), (64, 0, 10, 54)).permute(1, 2, 0)
-    Image.fromarray((small * 255).byte().numpy()).save(tmp_path / "ball.png")
-    cfg = {
-        "base": {"weights": str(cascade / "base")},
-        "cond_image_path": str(tmp_path / "ball.png"),
-        "prompt_steps": 2,
-        "cache_dir": None,
-    }
-    guidance = threestudio.find("cascade-zero123-guidance")(cfg)
-    guidance(renderings(), **cameras())
-    torch.testing.assert_close(guidance.source, make().source, atol=0.02, rtol=0)
+@pytest.mark.parametrize(("ratio", "said"), [(0.51, 1), (0.75, 0)])
+def test_a_host_that_hands_no_picture_over_has_it_read_and_shown_as_its_losses_see_it(
+    ratio, said, cascade, tmp_path, caplog
+):
+    """Upstream's losses: the file's alpha, scaled to the rendering, no box of it moved or enlarged."""
+    picture = ball_picture(size=128, ratio=ratio).roll((9, -5), dims=(0, 1))
+    Image.fromarray((picture * 255).byte().numpy()).save(tmp_path / "ball.png")
+    cfg = {"base": {"weights": str(cascade / "base")}, "cond_image_path": str(tmp_path / "ball.png")}
+    guidance = threestudio.find("cascade-zero123-guidance")({**cfg, "prompt_steps": 2, "cache_dir": None})
+    with caplog.at_level(logging.INFO):
+        guidance(renderings(), **cameras())
+    mask = F.interpolate(picture[None, None, ..., 3], guidance.source.shape[-2:], mode="area")
+    seen = 1 - guidance.source.amin(1, keepdim=True)  # how far from white: 0.9 inside the ball, whose blue is 0.1
+    torch.testing.assert_close(seen, 0.9 * mask, atol=0.2, rtol=0)
+    assert caplog.text.count(": the object spans 0.52 of the picture, usual with these weights is 0.75") == said
 
 
 @pytest.mark.parametrize(

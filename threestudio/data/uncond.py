@@ -70,7 +70,7 @@ def camera_batch(
 ) -> dict[str, Any]:
     """What every batch says about its cameras; `fovy`, upstream's key, is in radians."""
     rays_o, rays_d = cameras.rays(c2w, fovy_deg, height, width, normalize=normalize)
-    projection = cameras.projection(fovy_deg, width / height, NEAR, FAR)
+    projection = cameras.rows_downwards(cameras.projection(fovy_deg, width / height, NEAR, FAR))
     return {
         "rays_o": rays_o,
         "rays_d": rays_d,

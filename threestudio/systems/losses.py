@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from threestudio.utils.ops import binary_cross_entropy
+
 SPARSITY_FLOOR = 0.01  # keeps the square root differentiable at 0
 ENTROPY_EDGE = 1e-3
 
@@ -62,7 +64,7 @@ def sparsity_loss(opacity: Float[Tensor, "view h w 1"]) -> Float[Tensor, ""]:
 def opacity_entropy_loss(opacity: Float[Tensor, "view h w 1"]) -> Float[Tensor, ""]:
     """Pixels should be opaque or empty: against fog and grey shells."""
     p = opacity.clamp(ENTROPY_EDGE, 1 - ENTROPY_EDGE)
-    return -(p * p.log() + (1 - p) * (1 - p).log()).mean()
+    return binary_cross_entropy(p, p)
 
 
 def distortion_loss(

@@ -4,6 +4,7 @@ import gc
 import os
 
 import torch
+from packaging.version import Version
 from torch import nn
 
 from threestudio.errors import UserError
@@ -21,6 +22,7 @@ __all__ = [
     "get_rank",
     "get_seed",
     "load_module_weights",
+    "parse_version",
     "set_seed",
     "step_generator",
 ]
@@ -41,6 +43,11 @@ def cleanup() -> None:
 def enable_gradient(model: nn.Module, enabled: bool = True) -> None:
     for parameter in model.parameters():
         parameter.requires_grad_(enabled)
+
+
+def parse_version(version: str) -> Version:
+    """To be compared with another: 0.10 is newer than 0.9."""
+    return Version(version)
 
 
 def find_last_path(path: str | None) -> str | None:

@@ -106,7 +106,7 @@ def _write(model: Zero123, folder: Path, parts: Iterable[str]) -> None:
             tensors = {key: value.contiguous() for key, value in module.state_dict().items()}
             save_file(tensors, folder / part / SAFETENSORS[1], {"format": "pt"})
         else:
-            module.save_pretrained(folder / part)
+            module.save_pretrained(folder / part, safe_serialization=True)  # older libraries pickle
     (folder / SCHEDULER_FILE).parent.mkdir()
     (folder / SCHEDULER_FILE).write_text(_json({"_class_name": "DDIMScheduler", **model.scheduler_config}))
     (folder / SETTINGS).write_text(_json(dataclasses.asdict(model.settings)))

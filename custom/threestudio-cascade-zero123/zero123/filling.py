@@ -42,8 +42,8 @@ def filled(
         if key not in expected and key != POSITION_IDS:
             name = getattr(tensors[key], "name", key)
             raise UserError(f"{file}: {name} is not part of the network by {built_from}, which is of other weights")
-    values = {key: _finite(file, tensors[key], wanted) for key in expected}
-    module.load_state_dict(values, strict=False, assign=True)
+    for key in expected:
+        _put(module, key, _finite(file, tensors[key], wanted))
     _compute_position_ids(module, wanted.device)
     return module.eval().requires_grad_(False)
 
@@ -66,6 +66,13 @@ class _WithoutStartingValues(TorchFunctionMode):
         if function in self.DRAWS:
             return args[0] if args else kwargs["tensor"]
         return function(*args, **kwargs)
+
+
+def _put(module: nn.Module, key: str, value: Tensor) -> None:
+    """In the place of the tensor without memory; `load_state_dict(assign=True)` is of torch 2.1 on."""
+    owner, _, name = key.rpartition(".")
+    layer = module.get_submodule(owner)
+    setattr(layer, name, nn.Parameter(value, requires_grad=False) if name in layer._parameters else value)
 
 
 def _check_kind(file: Path, key: str, found: Any, expected: Tensor, built_from: str) -> None:
@@ -98,12 +105,19 @@ def _finite(file: Path, stored: StoredTensor, wanted: Wanted) -> Tensor:
     value = stored.read(wanted)
     # In the order in which they lie: another is several times as slow.
     lying = value if value.is_contiguous() else value.permute(0, 2, 3, 1)
-    if value.is_floating_point() and value.numel() and not torch.isfinite(torch.stack(lying.aminmax())).all():
+    if value.is_floating_point() and value.numel() and not torch.isfinite(_extremes(lying)).all():
         if value.dtype != stored.dtype and torch.isfinite(stored.read()).all():
             advice = "; take bfloat16 or float32" if value.dtype == torch.float16 else ""
             raise UserError(f"{file}: {stored.name} holds values too large for {value.dtype}{advice}")
         raise UserError(f"{file}: {stored.name} holds values that are not finite; the weights are damaged")
     return value
+
+
+def _extremes(values: Tensor) -> Tensor:
+    try:
+        return torch.stack(values.aminmax())
+    except RuntimeError:  # of half precision on a CPU, before torch 2.1
+        return torch.stack(values.float().aminmax())
 
 
 def _compute_position_ids(module: nn.Module, device: torch.device | str) -> None:

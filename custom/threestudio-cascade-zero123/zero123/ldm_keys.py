@@ -5,15 +5,17 @@ views of them, by the key of the module that they belong to. diffusers' own sing
 the autoencoder's keys; CLIP here is OpenAI's, which they do not read.
 """
 
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
-from ..errors import UserError
+from omegaconf import OmegaConf
+
 from .stored_tensor import StoredTensor
 
 UNET, EMA, VAE = "model.diffusion_model.", "model_ema.", "first_stage_model."
 CLIP, PROJECTION = "cond_stage_model.model.visual.", "cc_projection."
 EMA_BOOKKEEPING = {"decay", "num_updates"}
+UNCONDITIONED = {"class_embed_type": None, "addition_embed_type": None}
 
 CLIP_KEYS = {
     "class_embedding": "vision_model.embeddings.class_embedding",
@@ -31,13 +33,36 @@ CLIP_LAYER_KEYS = {
 }
 
 
-def helpers() -> ModuleType:
-    """diffusers' single-file helpers; the diffusers of upstream's day has them elsewhere, and loads folders only."""
+def helpers() -> SimpleNamespace:
+    """diffusers' own single-file helpers, under the names that they have from diffusers 0.26 on."""
     try:
-        from diffusers.loaders import single_file_utils
-    except ImportError as error:
-        raise UserError("single-file checkpoints need diffusers 0.35 or newer; a converted folder does not") from error
-    return single_file_utils
+        from diffusers.loaders import single_file_utils as own
+    except ImportError:
+        return _older_helpers()
+    names = ("create_unet_diffusers_config_from_ldm", "create_vae_diffusers_config_from_ldm")
+    names += ("convert_ldm_unet_checkpoint", "convert_ldm_vae_checkpoint")
+    return SimpleNamespace(**{name: getattr(own, name) for name in names})
+
+
+def _older_helpers() -> SimpleNamespace:
+    """Those of upstream's day: they read attributes of the YAML, are told the size, and expect keys of all U-Nets."""
+    from diffusers.pipelines.stable_diffusion import convert_from_ckpt as own
+
+    def unet_config(original: dict[str, Any], checkpoint: dict[str, Any]) -> dict[str, Any]:
+        return own.create_unet_diffusers_config(OmegaConf.create(original), image_size=0)
+
+    def vae_config(original: dict[str, Any], checkpoint: dict[str, Any]) -> dict[str, Any]:
+        return own.create_vae_diffusers_config(OmegaConf.create(original), image_size=0)
+
+    def unet(checkpoint: dict[str, StoredTensor], config: dict[str, Any]) -> dict[str, StoredTensor]:
+        return own.convert_ldm_unet_checkpoint(checkpoint, UNCONDITIONED | config)
+
+    return SimpleNamespace(
+        create_unet_diffusers_config_from_ldm=unet_config,
+        create_vae_diffusers_config_from_ldm=vae_config,
+        convert_ldm_unet_checkpoint=unet,
+        convert_ldm_vae_checkpoint=own.convert_ldm_vae_checkpoint,
+    )
 
 
 def section(tensors: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -111,8 +111,8 @@ class StoredTensor:
         return self.start + 1 + sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))
 
     @property
-    def nbytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
+    def size_bytes(self) -> int:
+        return math.prod(self.shape) * element_size(self.dtype)
 
     def __getitem__(self, index: tuple[Any, ...]) -> "StoredTensor":
         """`[:, :, 0]` and `[:, :, 0, 0]`: a convolution of size 1 as a matrix, the only indexing that layouts need."""
@@ -132,20 +132,27 @@ class StoredTensor:
         """Not a copy where the file's own bytes will do: they stay mapped for as long as the tensor lives."""
         if self.extent == 0:
             return wanted.empty(self)
-        first = self.offset + self.start * self.dtype.itemsize
+        size = element_size(self.dtype)
+        first = self.offset + self.start * size
         with warnings.catch_warnings():
             # What is not lent is only read from.
             warnings.filterwarnings("ignore", message="The given buffer is not writable")
             flat = torch.frombuffer(self.file.bytes, dtype=self.dtype, count=self.extent - self.start, offset=first)
+        last = first + len(flat) * size
         lying = flat.as_strided(self.shape, self.stride)
         here = wanted.dtype_of(self) == self.dtype and torch.device(wanted.device).type == "cpu"
         usable = here and lying.is_contiguous(memory_format=wanted.layout_of(self))
-        if usable and self.file.lend(first, first + flat.nbytes, self.dtype.itemsize):
+        if usable and self.file.lend(first, last, size):
             return lying
         result = wanted.empty(self)
         result.copy_(lying)
-        self.file.release(first, first + flat.nbytes)
+        self.file.release(first, last)
         return result
+
+
+def element_size(dtype: torch.dtype) -> int:
+    """Bytes; `dtype.itemsize` is of torch 2.1 on."""
+    return torch.empty(0, dtype=dtype).element_size()
 
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from ..errors import UserError, one_line
-from .stored_tensor import MappedFile, StoredTensor
+from .stored_tensor import MappedFile, StoredTensor, element_size
 
 STORAGES = {
     "DoubleStorage": torch.float64,
@@ -135,7 +135,7 @@ def _lies_in(file: MappedFile, tensor: StoredTensor) -> bool:
     if any(not isinstance(number, int) or number < 0 for number in numbers) or len(tensor.shape) != len(tensor.stride):
         return False
     # Also where rows are repeated: weights are no larger than their file.
-    return max(tensor.offset + tensor.extent * tensor.dtype.itemsize, tensor.nbytes) <= len(file.bytes)
+    return max(tensor.offset + tensor.extent * element_size(tensor.dtype), tensor.size_bytes) <= len(file.bytes)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -171,7 +171,7 @@ class _Unpickler(pickle.Unpickler):
         record = self.records.get(f"data/{key}")
         if kind != "storage" or record is None:
             raise pickle.UnpicklingError(f"storage {key} is missing")
-        if record.compress_type != zipfile.ZIP_STORED or elements * dtype.itemsize > record.file_size:
+        if record.compress_type != zipfile.ZIP_STORED or elements * element_size(dtype) > record.file_size:
             raise pickle.UnpicklingError(f"storage {key} has {record.file_size} bytes for {elements} elements")
         return _Storage(self.file, dtype, self._data_offset(record), elements)
 

@@ -144,7 +144,7 @@ def _check_that_parts_fit(place: Path, model: Zero123) -> None:
 
 
 def _offer_conversion(file: Path, model: Zero123, config: str | None) -> None:
-    kept = sum(tensor.nbytes for tensor in model.state_dict().values())
+    kept = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
     dtype = str(model.unet.dtype).removeprefix("torch.")
     gain = "" if dtype == "float32" else ", and load it faster"
     folder = file.with_suffix("") if file.suffix in FILE_SUFFIXES else file.with_name(file.name + "-folder")

@@ -25,6 +25,19 @@ def to_unit_cube(points: Float[Tensor, "*point 3"], bbox: Float[Tensor, "2 3"]) 
     return (points - bbox[0]) / (bbox[1] - bbox[0])
 
 
+def contract_to_unisphere(
+    x: Float[Tensor, "*point 3"], bbox: Float[Tensor, "2 3"], unbounded: bool = False
+) -> Float[Tensor, "*point 3"]:
+    """The box to the unit cube; `unbounded`, its ball to the middle half and all space around it into the rest
+    (mip-NeRF 360, Barron et al. 2022, Eq. 10)."""
+    unit = to_unit_cube(x, bbox)
+    if not unbounded:
+        return unit
+    centred = 2.0 * unit - 1.0
+    norm = centred.norm(dim=-1, keepdim=True).clamp(min=1.0)
+    return 0.5 + 0.25 * centred * (2.0 - 1.0 / norm) / norm
+
+
 class BaseGeometry(BaseModule):
     def export(self, points: Float[Tensor, "*point 3"], **kwargs: Any) -> dict[str, Tensor]:
         """What a texture needs at these points."""
@@ -72,3 +85,17 @@ class BaseImplicitGeometry(BaseGeometry):
 
     def isosurface(self, amend: Amend | None = None) -> Mesh:
         return extract_isosurface(self.forward_density, self.bbox, IsosurfaceSettings.from_geometry(self.cfg), amend)
+
+
+class BaseExplicitGeometry(BaseGeometry):
+    """A surface that is kept as one; upstream's base class, for geometries of extensions."""
+
+    @dataclass
+    class Config(BaseGeometry.Config):
+        radius: float = 1.0  # half the side of the box around the origin, in world units
+
+    cfg: Config
+    bbox: Float[Tensor, "2 3"]
+
+    def configure(self) -> None:
+        self.register_buffer("bbox", box_of_radius(self.cfg.radius))

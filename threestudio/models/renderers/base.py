@@ -62,3 +62,7 @@ class Renderer(BaseModule):
 
 class VolumeRenderer(Renderer):
     pass
+
+
+class Rasterizer(Renderer):
+    """Of a geometry's mesh; upstream's base class, for renderers of extensions."""
