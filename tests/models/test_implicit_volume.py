@@ -38,6 +38,28 @@ def test_the_magic3d_blob_falls_linearly_and_the_dreamfusion_blob_as_a_gaussian(
     torch.testing.assert_close(dreamfusion, expected, atol=1e-2, rtol=0)
 
 
+def test_the_blob_grows_between_two_steps_and_is_constant_outside():
+    annealing = {"min_anneal_step": 10, "max_anneal_step": 20, "start_val": 0.5, "end_val": 2.0}
+    settings = {"density_activation": "none", "density_blob_scale": 10.0, "density_bias": "blob_magic3d"}
+    geometry, x = volume(anneal_density_blob_std_config=annealing, **settings), torch.tensor([[0.25, 0.0, 0.0]])
+    for step, std in ((0, 0.5), (10, 0.5), (15, 1.25), (20, 2.0), (99, 2.0), (12, 0.8)):
+        geometry.do_update_step(0, step)
+        assert geometry.forward_density(x).item() == pytest.approx(10.0 * (1 - 0.25 / std), abs=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"min_anneal_step": -1}, "min_anneal_step: -1 is not within 0 and"),
+        ({"end_value": 2.0}, "unknown key .*end_value; did you mean end_val"),
+        ({"min_anneal_step": 7, "max_anneal_step": 7}, "its steps must increase"),
+    ],
+)
+def test_a_wrong_annealing_of_the_blob_is_named(wrong, message):
+    with pytest.raises(UserError, match=message):
+        volume(anneal_density_blob_std_config=wrong)
+
+
 def test_all_calls_agree_on_density_and_features():
     geometry, x = with_texture(volume(normal_type="analytic")), points().reshape(4, 10, 3)
     fields = geometry(x)

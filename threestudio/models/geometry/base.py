@@ -92,7 +92,7 @@ class BaseExplicitGeometry(BaseGeometry):
 
     @dataclass
     class Config(BaseGeometry.Config):
-        radius: float = 1.0  # half the side of the box around the origin, in world units
+        radius: float = within(1.0, *RADII, "world units")  # half the side of the box around the origin
 
     cfg: Config
     bbox: Float[Tensor, "2 3"]

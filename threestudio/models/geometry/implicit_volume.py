@@ -18,9 +18,22 @@ from threestudio.errors import UserError
 from threestudio.models.geometry.base import BaseImplicitGeometry, to_unit_cube
 from threestudio.models.geometry.visual_hull import VisualHull
 from threestudio.models.networks import get_activation, get_encoding, get_mlp
+from threestudio.utils.config import parse_structured
 from threestudio.utils.ranges import one_of, within
+from threestudio.utils.schedules import C
 
 BLOBS = ("blob_magic3d", "blob_dreamfusion")
+STDS = (1e-3, 1e3)  # world units
+
+
+@dataclass
+class BlobAnnealing:
+    """`density_blob_std` from one value to another between two steps, and constant outside."""
+
+    min_anneal_step: int = within(0, 0, 1e9, "steps")
+    max_anneal_step: int = within(1000, 1, 1e9, "steps")
+    start_val: float = within(0.5, *STDS, "world units")
+    end_val: float = within(0.5, *STDS, "world units")
 
 
 @threestudio.register("implicit-volume")
@@ -33,7 +46,8 @@ class ImplicitVolume(BaseImplicitGeometry):
         density_bias: float | str = within("blob_magic3d", -1e4, 1e4, words=BLOBS)
         # Height of the blob before activation, and its radius or standard deviation in world units.
         density_blob_scale: float = within(10.0, -1e4, 1e4)
-        density_blob_std: float = within(0.5, 1e-3, 1e3, "world units")
+        density_blob_std: float = within(0.5, *STDS, "world units")
+        anneal_density_blob_std_config: dict | None = None  # BlobAnnealing
         pos_encoding_config: dict = field(
             default_factory=lambda: {
                 "otype": "HashGrid",
@@ -63,6 +77,7 @@ class ImplicitVolume(BaseImplicitGeometry):
 
     def configure(self) -> None:
         super().configure()
+        self.density_blob_std = self._blob_std()
         self.density_activation = get_activation(self.cfg.density_activation)
         self.hull = VisualHull() if self.cfg.visual_hull else None
         self.encoding = get_encoding(self.cfg.n_input_dims, self.cfg.pos_encoding_config)
@@ -71,6 +86,9 @@ class ImplicitVolume(BaseImplicitGeometry):
             self.feature_network = self._network(self.cfg.n_feature_dims)
         if self.cfg.normal_type == "pred":
             self.normal_network = self._network(3)
+
+    def update_step(self, epoch: int, global_step: int, on_load_weights: bool = False) -> None:
+        self.density_blob_std = self._blob_std(global_step)
 
     def forward(self, points: Float[Tensor, "*point 3"], output_normal: bool = False) -> dict[str, Tensor]:
         """`density` [.. 1], `features` [.. n] before the material's activation and, if asked for, unit normals
@@ -116,13 +134,20 @@ class ImplicitVolume(BaseImplicitGeometry):
         return self.feature_network(encoded).view(*points.shape[:-1], self.cfg.n_feature_dims)
 
     def _density_bias(self, points: Tensor) -> Float[Tensor, "*point 1"] | float:
-        scale, std = self.cfg.density_blob_scale, self.cfg.density_blob_std
+        scale, std = self.cfg.density_blob_scale, self.density_blob_std
         if self.cfg.density_bias == "blob_magic3d":
             # Away from 0, where the norm has no gradient.
             return scale * (1.0 - points.square().sum(-1, keepdim=True).clamp(min=1e-12).sqrt() / std)
         if self.cfg.density_bias == "blob_dreamfusion":
             return scale * torch.exp(-0.5 * points.square().sum(-1, keepdim=True) / std**2)
         return float(self.cfg.density_bias)
+
+    def _blob_std(self, global_step: int = 0) -> float:
+        if self.cfg.anneal_density_blob_std_config is None:
+            return self.cfg.density_blob_std
+        annealing = parse_structured(BlobAnnealing, self.cfg.anneal_density_blob_std_config)
+        steps = (annealing.min_anneal_step, annealing.max_anneal_step)
+        return C([steps[0], annealing.start_val, annealing.end_val, steps[1]], 0, global_step)
 
     def _forward_with_analytic_normal(self, points: Tensor) -> dict[str, Tensor]:
         """Minus the density's gradient; in training it can itself be differentiated."""

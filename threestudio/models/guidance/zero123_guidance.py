@@ -18,6 +18,7 @@ from torch import Tensor
 import threestudio
 from threestudio.utils.base import BaseObject
 from threestudio.utils.config import config_to_primitive
+from threestudio.utils.ranges import within
 
 CASCADE = "cascade-zero123-guidance"
 
@@ -31,14 +32,14 @@ class Zero123Guidance(BaseObject):
         vram_O: bool = True
         half_precision_weights: bool = False
         cond_image_path: str = ""
-        cond_elevation_deg: float = 0.0
-        cond_azimuth_deg: float = 0.0
-        cond_camera_distance: float = 1.2  # world units
-        guidance_scale: float = 5.0
-        grad_clip: Any = None
-        min_step_percent: Any = 0.02
-        max_step_percent: Any = 0.98
-        max_items_eval: int = 4
+        cond_elevation_deg: float = within(0.0, -90, 90, "degrees")
+        cond_azimuth_deg: float = within(0.0, -720, 720, "degrees")
+        cond_camera_distance: float = within(1.2, 0.01, 1000, "world units")
+        guidance_scale: float = within(5.0, 0, 1000)
+        grad_clip: Any = within(None, 0, 1e9, schedule=True)
+        min_step_percent: Any = within(0.02, 0, 1, schedule=True)
+        max_step_percent: Any = within(0.98, 0, 1, schedule=True)
+        max_items_eval: int = within(4, -1, 10_000)
 
     cfg: Config
     pose_token = ""  # what the name of the weights says
