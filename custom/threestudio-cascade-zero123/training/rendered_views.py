@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..cascade.prompt_views import NEARBY_DEG
 from ..errors import UserError
+from ..project import advice
 from ..zero123.pose import Pose, pose_from_world_to_camera
 from .random_views import RandomViews
 from .view_files import resized
@@ -77,7 +78,7 @@ def open_views(place: str, image_size: int | None = None) -> RenderedViews:
     if any((folder / name).exists() for name in ("images.npy", "cameras.npy")):
         return PackedViews(place, image_size)
     if not folder.is_dir() and not ("{" in place or folder.suffix == ".tar"):
-        raise UserError(f"{place}: no such folder; make it with scripts/render_views.py")
+        raise UserError(f"{place}: no such folder; {advice('render_views.py', 'makes one', 'name one that is there')}")
     shards = shards_in(folder) if folder.is_dir() else shard_paths(place)
     files = ViewShards(place, shards) if shards else ViewFolders(folder)
     return RandomViews(files, image_size, _in_cascade_layout(shards[0].parent if shards else folder))

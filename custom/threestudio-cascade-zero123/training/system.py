@@ -23,6 +23,7 @@ import threestudio
 from threestudio.systems.base import BaseSystem
 from threestudio.utils.config import parse_structured
 
+from .. import versions
 from ..errors import UserError
 from ..novel_view import console_bars
 from ..ranges import within
@@ -129,8 +130,9 @@ class Zero123Training(BaseSystem):
             {"params": rest, "lr": self.cfg.learning_rate},
             {"params": projection, "lr": self.cfg.learning_rate * self.cfg.projection_lr_factor},
         ]
-        # Lightning clips no gradients under mixed precision for a fused optimiser.
-        fused = "mixed" not in str(self.trainer.precision)
+        # Lightning clips no gradients under mixed precision for a fused optimiser; on CPUs torch has one from 2.4 on.
+        possible = self.device.type == "cuda" or versions.installed("torch") >= (2, 4)
+        fused = possible and "mixed" not in str(self.trainer.precision)
         betas = (0.9, self.cfg.adam_beta2)
         optimizer = torch.optim.AdamW(groups, weight_decay=self.cfg.weight_decay, betas=betas, fused=fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.lr_factor)

@@ -18,6 +18,7 @@ import torch
 import threestudio
 
 from ..errors import UserError
+from ..project import advice, has_script
 from .diffusers_folder import SETTINGS, folder_files, load_folder, read_json, save_zero123
 from .hub import FILE_SUFFIXES, hub_folder, is_hub_id
 from .ldm_checkpoint import load_ldm
@@ -89,17 +90,19 @@ def model_folder(path: str | Path) -> Path:
     """`path` if it is a folder with a model; else one line on what it is and what to give instead."""
     folder = Path(path)
     if folder.suffix in FILE_SUFFIXES and not folder.exists():
-        raise UserError(f"{folder}: no such file of Zero-1-to-3 weights; scripts/download_weights.py fetches them")
+        raise UserError(f"{folder}: no such file of Zero-1-to-3 weights; {_where_from('fetches them')}")
     if not folder.is_dir():
-        raise UserError(
-            f"{folder}: no such folder of Zero-1-to-3 weights; scripts/download_weights.py fetches published ones"
-        )
+        raise UserError(f"{folder}: no such folder of Zero-1-to-3 weights; {_where_from('fetches published ones')}")
     if not (folder / "unet").is_dir():
         inside = [folder / name for name in ("base", "refiner") if (folder / name / "unet").is_dir()]
         inside += [file for file in sorted(folder.iterdir()) if file.suffix in FILE_SUFFIXES]
         advice = f"name the model in it: {inside[0]}" if inside else "expected unet/, vae/, ... in it"
         raise UserError(f"{folder}: not a Zero-1-to-3 model; {advice}")
     return folder
+
+
+def _where_from(does: str) -> str:
+    return advice("download_weights.py", does, "name a checkpoint or a folder that is there, or copy one to this place")
 
 
 def _pose_token(place: Path, stated: str) -> str:
@@ -148,7 +151,7 @@ def _offer_conversion(file: Path, model: Zero123, config: str | None) -> None:
     dtype = str(model.unet.dtype).removeprefix("torch.")
     gain = "" if dtype == "float32" else ", and load it faster"
     folder = file.with_suffix("") if file.suffix in FILE_SUFFIXES else file.with_name(file.name + "-folder")
-    if folder.exists():
+    if folder.exists() or not has_script("convert_checkpoint.py"):
         return
     options = [] if dtype == "float32" else ["--dtype", dtype]
     options += ["--config", config] if config else []
