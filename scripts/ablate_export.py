@@ -23,9 +23,8 @@ CUSTOM = Path(__file__).resolve().parents[1] / "custom"
 
 def main(arguments: argparse.Namespace) -> int:
     load_extensions(CUSTOM)
-    runs = {
-        run.parent.name: run for run in sorted(arguments.results.glob("*/run")) if (run / "ckpts/last.ckpt").is_file()
-    }
+    finished = (run for run in sorted(arguments.results.glob("*/run")) if any(run.glob("save/it*-export/*.glb")))
+    runs = {run.parent.name: run for run in finished}
     if not runs:
         raise UserError(f"{arguments.results}: no finished runs (<object>/run) in it")
     scores: dict[str, dict[str, dict[str, float]]] = {}

@@ -113,3 +113,14 @@ def test_the_grids_points_fall_on_their_pixels():
     index = np.array([[0.0, 0.0, 0.0], [10.0, 20.0, 30.0], [31.5, 7.0, 3.0]])
     row, column = view.pixels(grid.points(index), grid.size, grid.size)
     assert np.allclose(np.stack([row, column], axis=1), index[:, :2], atol=1e-6)
+
+
+def test_a_suggested_solid_moves_the_surface_towards_itself():
+    view = view_of(shape_of(sphere(0.4)))
+    field = AnalyticGeometry(sphere(0.4), radius=0.7)
+    deep = lambda points: ((points * torch.tensor([0.85, 1.0, 1.0])).norm(dim=-1) < 0.4).float()  # noqa: E731
+    depths = [
+        np.ptp(starting_surface(view, field.forward_density, field.bbox, LEVEL, CONFIG, one).positions[:, 0])
+        for one in (None, deep)
+    ]
+    assert depths[0] + 0.01 < depths[1] < 0.8 / 0.85

@@ -2,7 +2,8 @@
 
 Everything is done on a grid of the picture's own rays: row and column of a coarse picture, and depth along its camera's
 axis. There the object's outline is exactly the set of columns that the picture says are full, and what it says is empty
-stays empty. The field's solid is blurred, since a field of few pixels knows nothing fine. Of each part of the picture
+stays empty. The field's solid is blurred, since a field of few pixels knows nothing fine, and brought together with the
+solid that the picture itself suggests, where there is one. Of each part of the picture
 the largest piece is kept, and columns that it leaves empty are filled at the depth that the field's fog or the columns
 around them have, as thick as the missing part is wide. So there are as many parts as the picture shows; none floats.
 """
@@ -25,6 +26,7 @@ from threestudio.models.reference_view import ReferenceView
 from threestudio.utils.ranges import within
 
 Density = Callable[[Float[Tensor, "point 3"]], Float[Tensor, "point 1"]]
+Suggestion = Callable[[Float[Tensor, "point 3"]], Float[Tensor, "point"]]  # how likely points are inside, 0 to 1
 
 CHUNK = 1 << 17  # field evaluations at once
 SPAN = np.log(2.0)  # beyond this factor above or below the level a density says only inside or outside
@@ -42,7 +44,8 @@ class StartConfig:
     smoothing: float = within(2.0, 0, 100, "cells")  # standard deviation: a field of 64 px knows nothing finer
     widest_pit: float = within(0.15, 0, 1)  # that is filled, as a share of the object's larger side in the picture
     fill_missing: bool = True  # columns that the picture says are full and the field leaves empty
-    taubin_iterations: int = within(20, 0, 1000)  # take off the grid's steps
+    suggested_weight: float = within(0.3, 0, 1)  # of the solid that the picture suggests, beside the field's
+    taubin_iterations: int = within(60, 0, 1000)  # take off the grid's steps
 
 
 @dataclass(frozen=True)
@@ -84,14 +87,19 @@ class PictureGrid:
 
 
 def starting_surface(
-    view: ReferenceView, density: Density, bbox: Float[Tensor, "2 3"], level: float, config: StartConfig
+    view: ReferenceView,
+    density: Density,
+    bbox: Float[Tensor, "2 3"],
+    level: float,
+    config: StartConfig,
+    suggestion: Suggestion | None = None,
 ) -> Mesh:
     """A closed, even and smooth mesh in world coordinates; the field is solid where its density is above `level`."""
     box = bbox.detach().cpu().double().numpy()
     cell = float(np.ptp(box, axis=0).max()) / 96
     for _ in range(2):  # the number of faces is known only when they are there
         grid = PictureGrid.around(view, box, cell)
-        mesh = surface_nets(picture_solid(grid, density, bbox, level, config))
+        mesh = surface_nets(picture_solid(grid, density, bbox, level, config, suggestion))
         cell *= np.sqrt(len(mesh.faces) / config.faces)
     # Down, right and away are a left-handed frame.
     turned = Mesh(grid.points(mesh.positions), np.ascontiguousarray(mesh.faces[:, ::-1]))
@@ -99,13 +107,22 @@ def starting_surface(
 
 
 def picture_solid(
-    grid: PictureGrid, density: Density, bbox: Float[Tensor, "2 3"], level: float, config: StartConfig
+    grid: PictureGrid,
+    density: Density,
+    bbox: Float[Tensor, "2 3"],
+    level: float,
+    config: StartConfig,
+    suggestion: Suggestion | None = None,
 ) -> Float[np.ndarray, "row column layer"]:
     """Positive inside; about linear across the surface."""
     mask = without_dust(grid.mask)
     matter = sampled(grid, mask, density, bbox)
     solid = np.clip(np.log(np.maximum(matter, 1e-20) / level) / SPAN, -1.0, 1.0)
     inside = largest_pieces(with_thin_sheets(blurred(solid, mask, config.smoothing), solid, config.smoothing), mask)
+    if suggestion is not None and config.suggested_weight > 0:
+        suggested = 2.0 * valued(grid, mask, suggestion) - 1.0
+        inside = (1.0 - config.suggested_weight) * inside + config.suggested_weight * suggested
+        inside = largest_pieces(inside, mask)
     inside = without_pits(inside, mask, config.widest_pit)
     if config.fill_missing:
         inside = with_missing_columns(inside, mask, matter * grid.cell, config.smoothing)
@@ -122,16 +139,29 @@ def sampled(
     grid: PictureGrid, mask: Bool[np.ndarray, "row column"], density: Density, bbox: Float[Tensor, "2 3"]
 ) -> Float[np.ndarray, "row column layer"]:
     """The field's density; 0 outside the mask's columns and the box."""
+
+    def in_the_box(points: Float[Tensor, "point 3"]) -> Float[Tensor, "point"]:
+        points = points.to(bbox)
+        inside = ((points >= bbox[0]) & (points <= bbox[1])).all(dim=1)
+        found = torch.zeros(len(points))
+        if inside.any():
+            found[inside.cpu()] = density(points[inside]).reshape(-1).float().cpu()
+        return found
+
+    return valued(grid, mask, in_the_box)
+
+
+@torch.no_grad()
+def valued(
+    grid: PictureGrid, mask: Bool[np.ndarray, "row column"], function: Suggestion
+) -> Float[np.ndarray, "row column layer"]:
+    """A function of points in the mask's columns; 0 elsewhere and where it is not a number."""
     values = np.zeros((grid.size, grid.size, grid.layers), dtype=np.float32)
     row, column = np.nonzero(mask)
     index = np.stack([np.repeat(row, grid.layers), np.repeat(column, grid.layers)], axis=1)
     layer = np.tile(np.arange(grid.layers), len(row))
-    points = torch.from_numpy(grid.points(np.column_stack([index, layer]).astype(np.float64))).to(bbox)
-    inside = ((points >= bbox[0]) & (points <= bbox[1])).all(dim=1)
-    found = torch.zeros(len(points))
-    with torch.no_grad():
-        for part in inside.nonzero()[:, 0].split(CHUNK):
-            found[part.cpu()] = density(points[part]).reshape(-1).float().cpu()
+    points = torch.from_numpy(grid.points(np.column_stack([index, layer]).astype(np.float64))).float()
+    found = torch.cat([function(part).float().cpu() for part in points.split(CHUNK)])
     values[row, column] = found.nan_to_num().numpy().reshape(len(row), grid.layers)
     return values
 
