@@ -25,8 +25,8 @@ class AnalyticGeometry:
         inside = torch.sigmoid(-self.signed_distance(points) / 0.001)
         return (self.haze + (self.solid - self.haze) * inside)[:, None]
 
-    def isosurface(self, amend=None):
-        return extract_isosurface(self.forward_density, self.bbox, IsosurfaceSettings.from_geometry(self.cfg), amend)
+    def isosurface(self):
+        return extract_isosurface(self.forward_density, self.bbox, IsosurfaceSettings.from_geometry(self.cfg))
 
     def export(self, points, **kwargs):
         return {"features": points}

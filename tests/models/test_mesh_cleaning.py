@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from threestudio.mesh.mesh import Mesh
-from threestudio.models.mesh_cleaning import decimate, remove_floaters, smooth, split_pinched_vertices
+from threestudio.models.mesh_cleaning import remove_floaters, smooth
 
 
 def from_trimesh(mesh: trimesh.Trimesh) -> Mesh:
@@ -48,27 +48,3 @@ def test_smoothing_removes_noise_and_keeps_the_volume():
     roughness = [np.linalg.norm(mesh.vertices, axis=1).std() for mesh in (before, after)]
     assert roughness[1] < 0.5 * roughness[0]
     assert after.volume == pytest.approx(before.volume, rel=0.01)
-
-
-def test_decimation_meets_the_budget_and_keeps_the_shape_closed():
-    mesh = decimate(noisy_ball(), 4000)
-    assert 3900 <= len(mesh.faces) <= 4000
-    assert mesh.to_trimesh().is_watertight
-    assert mesh.to_trimesh().volume == pytest.approx(noisy_ball().to_trimesh().volume, rel=0.01)
-
-
-def test_a_mesh_within_the_budget_is_not_touched():
-    mesh = noisy_ball()
-    assert decimate(mesh, len(mesh.faces)) is mesh
-    assert decimate(mesh, 0) is mesh
-
-
-def test_two_boxes_that_touch_in_an_edge_become_manifold():
-    one, other = trimesh.creation.box(), trimesh.creation.box().apply_translation([1.0, 1.0, 0.0])
-    touching = trimesh.util.concatenate([one, other])
-    touching.merge_vertices()
-    assert not touching.is_watertight
-    split = split_pinched_vertices(from_trimesh(touching)).to_trimesh()
-    assert split.is_watertight
-    assert len(split.vertices) == 16
-    assert np.allclose(split.triangles, touching.triangles)

@@ -87,7 +87,7 @@ def test_the_picture_is_on_the_front_and_the_field_on_the_back(tmp_path):
 
 
 def test_the_picture_is_left_out_on_demand(exported):
-    without = exporter({"project_image": False, "fill_pits": False})
+    without = exporter({"project_image": False})
     without.reference = blue_picture_from_the_front()
     assert np.array_equal(made(without).albedo, exported.albedo)
 

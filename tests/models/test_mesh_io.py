@@ -5,12 +5,15 @@ import io
 import numpy as np
 import pygltflib
 import pytest
+import torch
 import trimesh
 from PIL import Image
 
+from threestudio import cameras
 from threestudio.errors import UserError
 from threestudio.mesh.mesh import Mesh
-from threestudio.models.mesh_io import read_glb, write_glb, write_obj
+from threestudio.models.mesh_io import read_glb, write_glb, write_obj, write_ply, write_stl
+from threestudio.models.reference_view import ReferenceView
 from threestudio.models.texture_atlas import unwrap
 
 SIZE = 64
@@ -101,6 +104,43 @@ def test_obj_names_its_material_and_the_material_its_texture(textured, tmp_path)
     assert "mtllib model.mtl\nusemtl albedo\n" in paths[0].read_text()
     assert "map_Kd model_albedo.png\n" in (tmp_path / "model.mtl").read_text()
     assert np.array_equal(np.asarray(Image.open(tmp_path / "model_albedo.png")), textured.albedo)
+
+
+def test_a_name_with_spaces_leaves_none_in_the_names_that_obj_and_mtl_refer_to(textured, tmp_path):
+    paths = write_obj(tmp_path / "my red mug.obj", textured)
+    assert sorted(path.name for path in paths) == ["my red mug.obj", "my_red_mug.mtl", "my_red_mug_albedo.png"]
+    assert trimesh.load(paths[0]).visual.material.image.size == (SIZE, SIZE)
+
+
+def test_ply_and_stl_stand_on_a_table_with_the_front_towards_the_viewer_in_the_units_asked_for(textured, tmp_path):
+    """Width along x, depth along y (front at -y), height along z."""
+    surface = textured.mesh
+    front_is_red = np.where(surface.positions[:, :1] > 0, [[1.0, 0.0, 0.0]], [[0.0, 0.0, 1.0]])
+    colored = Mesh(surface.positions, surface.faces, front_is_red)
+    for path in (*write_ply(tmp_path / "a.ply", colored, 50.0), *write_stl(tmp_path / "a.stl", colored, 50.0)):
+        read = trimesh.load(path)
+        assert np.allclose(read.extents, [30.0, 50.0, 20.0], atol=1e-4)
+        assert read.is_watertight and read.volume > 0
+    ply = trimesh.load(tmp_path / "a.ply")
+    assert (ply.visual.vertex_colors[ply.vertices[:, 1] < 0, 0] == 255).all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.08])
+def test_through_the_cameras_of_the_glb_the_mesh_is_seen_as_in_the_picture(textured, tmp_path, scale):
+    """An OpenGL renderer's arithmetic, from what stands in the file alone."""
+    angles = [torch.tensor([angle], dtype=torch.float64) for angle in (20.0, 0.0, 3.8)]
+    view = ReferenceView(np.zeros((64, 64, 4)), cameras.orbit(*angles)[0].numpy(), 20.0)
+    gltf = pygltflib.GLTF2().load(write_glb(tmp_path / "model.glb", textured, scale, view)[0])
+    (camera,) = gltf.cameras
+    (node,) = [node for node in gltf.nodes if node.camera is not None]
+    positions = accessor(gltf, gltf.meshes[0].primitives[0].attributes.POSITION, 3)
+    in_axes = np.c_[positions, np.ones(len(positions))] @ np.linalg.inv(np.array(node.matrix).reshape(4, 4))
+    across = in_axes[:, :2] / -in_axes[:, 2:3] / np.tan(camera.perspective.yfov / 2)
+    across[:, 0] /= camera.perspective.aspectRatio
+    row, column = view.pixels(textured.mesh.positions[textured.uv_vertices], 64, 64)
+    assert camera.type == "perspective" and camera.perspective.znear < 3 * scale
+    assert np.allclose(0.5 * (1 + across[:, 0]) * 64 - 0.5, column, atol=1e-3)
+    assert np.allclose(0.5 * (1 - across[:, 1]) * 64 - 0.5, row, atol=1e-3)
 
 
 def test_obj_shares_positions_between_charts(textured, tmp_path):

@@ -11,14 +11,12 @@ from jaxtyping import Float
 from scipy import ndimage
 
 from threestudio.mesh.mesh import Mesh
-from threestudio.models.isosurface import Solid
 from threestudio.models.reference_view import FirstHits, ReferenceView
 
 FADE_COSINES = (0.1, 0.35)  # between normal and view: no picture below the first, picture alone above the second
 OUTLINE_MARGINS = (0.005, 0.018)  # the same for the distance to an outline, as fractions of the picture's height
 DEPTH_JUMP = 0.04  # neighbouring pixels this far apart, as a fraction of the object, belong to different parts
 DEPTH_MAP_HEIGHT = 256
-PART_DEPTHS = (-0.03, -0.01)  # world units inside a part: none of its picture below the first, all above the second
 # The field was fitted to the picture: larger differences are misalignments, and would spoil the unseen side.
 LARGEST_GAIN = 1.2
 LARGEST_SHIFT = 0.1
@@ -41,21 +39,6 @@ def project_picture(
     if match_colors:
         fitted = colors if view.fitted is None else _colors_at(view.fitted, view, positions)
         albedo = _with_matching_statistics(albedo, fitted, weight)
-    return (1.0 - weight) * albedo + weight * colors
-
-
-def picture_through(
-    albedo: Float[np.ndarray, "point 3"], part: Solid, positions: Float[np.ndarray, "point 3"], view: ReferenceView
-) -> Float[np.ndarray, "point 3"]:
-    """The albedo with the picture on all sides of a part that is thin and that the field has no colours for.
-
-    Points that fall beside the object in the picture take its nearest pixel.
-    """
-    opaque = view.rgba[..., 3] > 0.5
-    nearest = ndimage.distance_transform_edt(~opaque, return_distances=False, return_indices=True)
-    row, column, _ = view.nearest_pixels(positions, *opaque.shape)
-    colors = view.rgba[tuple(nearest[:, row, column])][:, :3]
-    weight = _smoothstep(part.depth(positions)[:, None], *PART_DEPTHS)
     return (1.0 - weight) * albedo + weight * colors
 
 

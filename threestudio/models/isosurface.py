@@ -29,28 +29,6 @@ Density = Callable[[Float[Tensor, "point 3"]], Float[Tensor, "point 1"]]
 
 
 @dataclass(frozen=True)
-class Solid:
-    """How deep points lie inside, in world units, negative outside; nothing of it is outside the box (lower, upper)."""
-
-    depth: Callable[[Float[np.ndarray, "point 3"]], Float[np.ndarray, "point"]]
-    box: Float[np.ndarray, "2 3"]
-
-
-Amend = Callable[[Mesh], Solid | None]
-
-
-def union(*solids: Solid | None) -> Solid | None:
-    """A point lies as deep inside as in the solid where it lies deepest."""
-    given = [solid for solid in solids if solid is not None]
-    if not given:
-        return None
-    box = np.stack(
-        [np.min([solid.box[0] for solid in given], axis=0), np.max([solid.box[1] for solid in given], axis=0)]
-    )
-    return Solid(lambda points: np.maximum.reduce([solid.depth(points) for solid in given]), box)
-
-
-@dataclass(frozen=True)
 class IsosurfaceSettings:
     """Upstream's `isosurface_*` keys of a geometry."""
 
@@ -75,17 +53,9 @@ class DensityGrid:
         return self.origin + self.step * index
 
 
-def extract_isosurface(
-    density: Density, bbox: Float[Tensor, "2 3"], settings: IsosurfaceSettings, amend: Amend | None = None
-) -> Mesh:
-    """The closed surface of a density on the box; raises `UserError` if nothing in it is opaque.
-
-    `amend` is shown the surface and may answer with a solid to be added to it, before the surface is cut again.
-    """
-    grid, level = _sampled(density, bbox, settings)
-    surface = _surface(grid, level)
-    added = None if amend is None else amend(surface)
-    return surface if added is None else _surface(_enlarged(grid, added.box), level, added)
+def extract_isosurface(density: Density, bbox: Float[Tensor, "2 3"], settings: IsosurfaceSettings) -> Mesh:
+    """The closed surface of a density on the box; raises `UserError` if nothing in it is opaque."""
+    return _surface(*_sampled(density, bbox, settings))
 
 
 def level_of_field(density: Density, bbox: Float[Tensor, "2 3"], settings: IsosurfaceSettings) -> float:
@@ -188,29 +158,14 @@ def _points_of_cells(cells, shape) -> Bool[np.ndarray, "x y z"]:
     return points
 
 
-def _surface(grid: DensityGrid, level: float, added: Solid | None = None) -> Mesh:
+def _surface(grid: DensityGrid, level: float) -> Mesh:
     signed = signed_level(grid.values, level)
-    if added is not None:
-        across = np.stack(np.meshgrid([0], *map(np.arange, signed.shape[1:]), indexing="ij"), axis=-1).reshape(-1, 3)
-        for x, slab in enumerate(signed):  # all samples at once would take gigabytes at high resolutions
-            depth = added.depth(grid.point_of(across + (x, 0, 0))).reshape(slab.shape) / grid.step
-            np.maximum(slab, np.clip(depth, -LEVEL_SPAN, LEVEL_SPAN).astype(slab.dtype), out=slab)
     signed[signed == 0] = 1e-6  # a sample exactly on the level would give faces without area
     # One layer of outside all around closes the surface where the object touches the box.
     signed = np.pad(signed, 1, constant_values=-LEVEL_SPAN)
     signed[_cavities(signed > 0)] = LEVEL_SPAN
     positions, faces, _, _ = marching_cubes(signed, 0.0, gradient_direction="ascent")
     return Mesh(grid.point_of(positions.astype(np.float64) - 1.0), faces.astype(np.int64))
-
-
-def _enlarged(grid: DensityGrid, box: Float[np.ndarray, "2 3"]) -> DensityGrid:
-    """The same samples, with empty ones around them as far as the box goes."""
-    last = grid.point_of(np.array(grid.values.shape) - 1)
-    before, after = (
-        np.maximum(np.ceil(way / grid.step), 0).astype(int) for way in (grid.origin - box[0], box[1] - last)
-    )
-    values = np.pad(grid.values, list(zip(before, after, strict=True)))
-    return DensityGrid(values, grid.origin - grid.step * before, grid.step)
 
 
 def _cavities(solid: Bool[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import trimesh
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from threestudio import cameras
 from threestudio.mesh.mesh import Mesh
@@ -35,14 +35,6 @@ class ReferenceView:
         clip = positions @ to_clip[:, :3].T + to_clip[:, 3]
         x, y = (clip[:, :2] / clip[:, 3:]).T
         return 0.5 * (1.0 - y) * height - 0.5, 0.5 * (1.0 + x) * width - 0.5
-
-    def nearest_pixels(
-        self, positions: Float[np.ndarray, "point 3"], height: int, width: int
-    ) -> tuple[Int[np.ndarray, "point"], Int[np.ndarray, "point"], Bool[np.ndarray, "point"]]:
-        """Row and column of the pixel that a point falls on; 0 and 0 where it falls on none, which the third tells."""
-        row, column = (np.rint(place).astype(int) for place in self.pixels(positions, height, width))
-        known = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        return np.where(known, row, 0), np.where(known, column, 0), known
 
     def directions(self, height: int, width: int) -> Float[np.ndarray, "h w 3"]:
         """Of length 1, through the pixel centres of a picture of this size."""

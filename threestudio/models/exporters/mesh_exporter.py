@@ -17,12 +17,9 @@ from threestudio.mesh.mesh import Mesh, TexturedMesh
 from threestudio.mesh.view_colors import colors_from_views
 from threestudio.models import mesh_cleaning
 from threestudio.models.exporters.base import Exporter, ExporterOutput
-from threestudio.models.image_projection import picture_through, project_picture
-from threestudio.models.isosurface import Solid, union
-from threestudio.models.lost_parts import lost_parts
+from threestudio.models.image_projection import project_picture
 from threestudio.models.texture_atlas import pad, rasterise, unwrap
 from threestudio.models.texture_bake import field_albedo
-from threestudio.models.visible_relief import filled_pits
 from threestudio.utils.ranges import one_of, within
 
 FORMATS = ("glb", "obj", "obj-mtl", "ply", "stl")
@@ -55,13 +52,10 @@ class MeshExporter(Exporter):
         # Largest side, for printing: millimetres in OBJ, PLY and STL, metres in GLB; 0 leaves it as it is.
         size_mm: float = within(0.0, 0, 1e6, "millimetres")
         smooth_iterations: int = within(5, 0, 1000)  # of Taubin smoothing; 0 for none
-        fill_pits: bool = True  # small hollows in the side that the picture shows: they tear its projection
-        restore_parts: bool = True  # thin parts that the picture shows and that the surface has lost
         project_image: bool = True  # the picture's own colours on the part of the surface that it shows
         match_colors: bool = True  # bring the field's colours to the picture's mean and contrast first
 
     cfg: Config
-    restored: Solid | None = None  # of the last surface
 
     def __call__(self) -> list[ExporterOutput]:
         formats = self.formats()
@@ -82,7 +76,7 @@ class MeshExporter(Exporter):
         """The object's outside, clean and within the face budget."""
         if self.refined is not None:
             return within_budget(self.refined.mesh, self.cfg.max_faces)
-        mesh = self._without_floaters(self.geometry.isosurface(self._added))
+        mesh = self._without_floaters(self.geometry.isosurface())
         return within_budget(mesh_cleaning.smooth(mesh, self.cfg.smooth_iterations), self.cfg.max_faces)
 
     def textured(self, surface: Mesh) -> Mesh | TexturedMesh:
@@ -121,24 +115,11 @@ class MeshExporter(Exporter):
             threestudio.warn("the material exports no albedo: the mesh has no colours")
         elif self.reference is not None and self.cfg.project_image:
             albedo = project_picture(albedo, surface, positions, normals, self.reference, self.cfg.match_colors)
-            if self.restored is not None:
-                albedo = picture_through(albedo, self.restored, positions, self.reference)
         return albedo
 
     def scale(self, surface: Mesh) -> float:
         """Millimetres a world unit; 1 where no size is asked for."""
         return self.cfg.size_mm / float(np.ptp(surface.positions, axis=0).max()) if self.cfg.size_mm > 0 else 1.0
-
-    def _added(self, mesh: Mesh) -> Solid | None:
-        """What the picture says is missing from the surface."""
-        if self.reference is None:
-            return None
-        # What floats off will go: it must not be tied to the rest, and what the picture shows there is lost.
-        stays = self._without_floaters(mesh)
-        pits = filled_pits(stays, self.reference) if self.cfg.fill_pits else None
-        field = self.geometry.forward_density, self.geometry.bbox
-        self.restored = lost_parts(stays, self.reference, *field) if self.cfg.restore_parts else None
-        return union(pits, self.restored)
 
     def _without_floaters(self, mesh: Mesh) -> Mesh:
         cfg = self.geometry.cfg

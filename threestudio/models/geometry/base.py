@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from threestudio.mesh.mesh import Mesh
-from threestudio.models.isosurface import Amend, IsosurfaceSettings, extract_isosurface
+from threestudio.models.isosurface import IsosurfaceSettings, extract_isosurface
 from threestudio.utils.base import BaseModule
 from threestudio.utils.ranges import within
 
@@ -83,8 +83,8 @@ class BaseImplicitGeometry(BaseGeometry):
         """Negative inside."""
         return threshold - field
 
-    def isosurface(self, amend: Amend | None = None) -> Mesh:
-        return extract_isosurface(self.forward_density, self.bbox, IsosurfaceSettings.from_geometry(self.cfg), amend)
+    def isosurface(self) -> Mesh:
+        return extract_isosurface(self.forward_density, self.bbox, IsosurfaceSettings.from_geometry(self.cfg))
 
 
 class BaseExplicitGeometry(BaseGeometry):
