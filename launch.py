@@ -8,17 +8,19 @@ Whatever the user can mend ends in one line on stderr and exit code 2; an interr
 
 import argparse
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
 
+FIRST_GPU = "0"
 CUSTOM = Path(__file__).resolve().parent / "custom"
 
 
 def parse_arguments(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, help="a YAML file")
-    parser.add_argument("--gpu", default="0", help="CUDA devices, as in 0 or 1,2; -1 for the CPU [0]")
+    parser.add_argument("--gpu", help="CUDA devices, as in 0 or 1,2; -1 for the CPU [0]")
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--train", action="store_true", help="optimise, then render the turntable")
     mode.add_argument("--validate", action="store_true", help="render the validation views of resume=")
@@ -31,7 +33,11 @@ def parse_arguments(argv: list[str] | None) -> tuple[argparse.Namespace, list[st
 
 def main(argv: list[str] | None = None) -> int:
     arguments, overrides = parse_arguments(argv)
-    choose_gpus(arguments.gpu)
+    if arguments.gpu is not None and not re.fullmatch(r"-1|\d{1,4}(,\d{1,4})*", arguments.gpu):
+        expected = "expected numbers of CUDA devices, as 0 or 1,2, or -1 for the CPU"
+        print(f"--gpu {arguments.gpu}: {expected}", file=sys.stderr)
+        return 2
+    choose_gpus(arguments.gpu or FIRST_GPU)
     # Only now, because torch reads the choice when it is imported.
     from threestudio.utils.console import one_line, set_up_console
     from threestudio.utils.interruption import Interrupted, Interruption
@@ -41,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         with Interruption().listening() as interruption:
             from threestudio.run import run
 
+            say_where_gpus_are_missing(arguments.gpu)
             run(arguments, overrides, interruption, CUSTOM)
     except Interrupted as stop:
         return stop.exit_code
@@ -53,6 +60,18 @@ def main(argv: list[str] | None = None) -> int:
         print(message, file=sys.stderr)
         return getattr(error, "exit_code", 2)
     return 0
+
+
+def say_where_gpus_are_missing(gpus: str | None) -> None:
+    """Of those that were asked for: CUDA passes over what is not there."""
+    import torch
+
+    import threestudio
+
+    asked, found = len((gpus or "-1").split(",")), torch.cuda.device_count()
+    if gpus not in (None, "-1") and found < asked:
+        used = f"{found} of {asked} CUDA devices are" if found else "there is no CUDA device, the CPU is"
+        threestudio.warn(f"--gpu {gpus}: {used} used")
 
 
 def choose_gpus(gpus: str) -> None:

@@ -382,3 +382,36 @@ def test_what_a_killed_run_has_left_half_written_is_removed_by_the_next(workplac
     left.write_bytes(b"half")
     assert run("resume=outputs/toy/cat", "trainer.max_steps=8") == 0
     assert not left.exists()
+
+
+@pytest.mark.parametrize("gpu", ["cuda:0", "all", "cpu", "0,", "-2"])
+def test_a_choice_of_gpus_that_cuda_would_pass_over_is_refused(workplace, capsys, gpu):
+    assert run(f"--gpu={gpu}") == 2
+    assert only_error(capsys) == f"--gpu {gpu}: expected numbers of CUDA devices, as 0 or 1,2, or -1 for the CPU"
+
+
+def test_a_gpu_that_is_asked_for_and_not_there_is_said(workplace, capsys):
+    assert run("--gpu=3", "trainer.max_steps=1") == 0
+    assert "--gpu 3: there is no CUDA device, the CPU is used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", ["ckpts", "save", "configs"])
+def test_a_file_where_a_folder_is_to_be_made_is_named(workplace, capsys, folder):
+    trial = Path("outputs/toy/cat")
+    trial.mkdir(parents=True)
+    (trial / folder).write_text("mine")
+    assert run() == 2
+    line = only_error(capsys)
+    assert str(trial / folder) in line and "Traceback" not in line
+    assert (trial / folder).read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["cup🎉.png", "${oc.env:HOME}.png", "n" * 240 + ".png", "a: b.png"])
+def test_a_picture_of_any_name_trains_and_goes_on(workplace, capsys, name):
+    Path("x.yaml").write_text(CONFIG.replace("tag: cat", "tag: ${basename:${data.image_path}}"))
+    Path(name).touch()
+    assert run(f"data.image_path={name}", "trainer.max_steps=4") == 0, capsys.readouterr().err
+    (trial,) = Path("outputs/toy").iterdir()
+    assert run(f"resume={trial}", "trainer.max_steps=8") == 0, capsys.readouterr().err
+    assert run(f"resume={trial}", mode="--export") == 0, capsys.readouterr().err
+    assert [path.name for path in Path("outputs/toy").iterdir()] == [trial.name]

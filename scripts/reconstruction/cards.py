@@ -10,6 +10,7 @@ from evaluation.paper_tables import ARROWS, DIGITS
 from reconstruction.embedding import file_text, mesh_text, picture_uri
 from reconstruction.job import LOG, Job, Result
 from threestudio.models.mesh_io import read_glb
+from threestudio.utils.files import regular_file
 from threestudio.utils.progress import minutes
 
 SMALL = 96  # pixels, of a picture in the contents and of prompt views
@@ -51,8 +52,8 @@ def source_image(results: Mapping[Job, Result], side: int = 320) -> str:
     prepared = [job.folder / result.files["source"] for job, result in results.items() if result.done]
     for path in [*prepared, *(Path(job.path) for job in results)]:
         try:
-            return f'<img loading="lazy" alt="" src="{picture_uri(path, side)}">'
-        except (OSError, ValueError):
+            return f'<img loading="lazy" alt="" src="{picture_uri(regular_file(path), side)}">'
+        except Exception:  # a picture that failed may be anything, a decompression bomb too; its reason is told apart
             continue
     return ""
 

@@ -15,7 +15,9 @@ from typing import Any
 
 from cascade_zero123.metrics import Score
 
+from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
+from threestudio.utils.files import regular_file
 
 DONE, FAILED = "done", "failed"
 LOG, SOURCE, RESULT = "log.txt", "source.json", "result.json"
@@ -91,6 +93,7 @@ def read_json(path: Path) -> Any:
 def digest(path: str | Path) -> str:
     """Of a picture's content; of nothing where it cannot be read, which its run will say."""
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError:
+        with open(regular_file(path), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, UserError):
         return ""

@@ -5,8 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from threestudio.errors import UserError
+from threestudio.utils.files import folder_name, storable
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+    # What is not read is named as failed, not passed over.
+    *(".heic", ".heif", ".jxl", ".jp2", ".psd", ".svg", ".tga", ".ico", ".exr", ".hdr", ".dng", ".cr2", ".nef", ".arw"),
+)
+# What the batch itself keeps beside the pictures' folders.
+TAKEN = ("settings.json", "config.yaml")
 IN_A_FOLDER_OF_ITS_OWN = "rgba.png"
 COMPANIONS = ("_depth", "_normal")  # of the same view; the picture is the file without, or with _rgba
 
@@ -25,13 +33,16 @@ def find_pictures(folder: Path) -> list[Picture]:
         raise UserError(f"{folder}: no such folder of pictures")
     found = [picture for entry in sorted(folder.iterdir()) if (picture := _picture(entry)) is not None]
     if not found:
-        wanted = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
+        wanted = ", ".join(f"*{suffix}" for suffix in SUFFIXES[:3])
         raise UserError(f"{folder}: no pictures in it; expected {wanted} or <name>/{IN_A_FOLDER_OF_ITS_OWN}")
     times = Counter(picture.name for picture in found)
-    return [
-        Picture(picture.path.name, picture.path) if times[picture.name] > 1 and _alone(picture) else picture
-        for picture in found
-    ]
+    return [Picture(_folder(picture, times[picture.name] > 1), picture.path) for picture in found]
+
+
+def _folder(picture: Picture, several: bool) -> str:
+    """What its results are kept as."""
+    name = picture.path.name if several and _alone(picture) else picture.name
+    return folder_name(storable(f"{name}_" if name in TAKEN else name))
 
 
 def _picture(entry: Path) -> Picture | None:

@@ -17,6 +17,7 @@ from reconstruction.settings import DECIDED, settings
 from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
 from threestudio.utils.config import config_to_primitive, load_config
+from threestudio.utils.files import storable
 
 ROOT = Path(__file__).resolve().parents[2]
 DECIDING = ("seed", "data_type", "data", "system_type", "system", "trainer")
@@ -35,7 +36,7 @@ def planned(
     return [
         Job(
             picture=picture.name,
-            path=os.path.abspath(picture.path),
+            path=storable(os.path.abspath(picture.path)),
             method=method,
             config=os.path.abspath(config),
             overrides=tuple(overrides),

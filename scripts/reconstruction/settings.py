@@ -3,6 +3,7 @@
 import json
 
 from reconstruction.job import Job
+from threestudio.utils.config import literal
 
 DECIDED = ("data.image_path", "exp_root_dir", "name", "tag", "use_timestamp", "export_after_train", "resume")
 
@@ -11,4 +12,9 @@ def settings(job: Job) -> list[str]:
     """The user's, and what the batch decides itself."""
     decided = (job.path, job.out, job.method, job.picture, False, True)
     ours = zip(DECIDED, decided, strict=False)  # but for resume, which the worker adds
-    return [*job.overrides, *(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in ours)]
+    return [*job.overrides, *(setting(key, value) for key, value in ours)]
+
+
+def setting(key: str, value: str | bool) -> str:
+    """Whatever a picture or a folder is called, it is no YAML and calls nothing."""
+    return f"{key}={json.dumps(literal(value) if isinstance(value, str) else value, ensure_ascii=False)}"

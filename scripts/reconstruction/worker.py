@@ -6,7 +6,6 @@ A process works on one picture after the other; the models that the first one lo
 import argparse
 import contextlib
 import gc
-import json
 import os
 import resource
 import sys
@@ -21,7 +20,7 @@ from cascade_zero123.zero123.kept import keep_models
 import threestudio
 from reconstruction.job import DONE, FAILED, LOG, RESULT, Job, Result, write_result
 from reconstruction.measures import measure
-from reconstruction.settings import settings
+from reconstruction.settings import setting, settings
 from threestudio.extensions import load_extensions
 from threestudio.run import run
 from threestudio.utils.checkpoint import load_checkpoint
@@ -79,7 +78,7 @@ class Worker:
         overrides = settings(job)
         last, step = latest_checkpoint(job.folder / "ckpts"), 0
         if last is not None:
-            overrides.append(f"resume={json.dumps(str(last))}")
+            overrides.append(setting("resume", str(last)))
             step = int(load_checkpoint(last)["global_step"])
         # Kept by the run in configs/cmd.txt, from which it can be repeated by hand.
         sys.argv = ["launch.py", "--config", job.config, "--train", *overrides]

@@ -97,7 +97,7 @@ def test_an_opaque_alpha_counts_as_no_alpha(tmp_path, caplog):
 
 def test_a_transparent_image_is_rejected_by_name(tmp_path):
     path = tmp_path / "mug.png"
-    Image.new("RGBA", (50, 50), (10, 20, 30, 127)).save(path)
+    Image.new("RGBA", (50, 50), (10, 20, 30, 0)).save(path)
     assert error_of(path) == f"{path}: fully transparent; no pixel has alpha above 0.5"
 
 

@@ -9,7 +9,7 @@ import huggingface_hub
 import pytest
 import torch
 from cascade_zero123.errors import UserError
-from cascade_zero123.zero123 import hub
+from cascade_zero123.zero123 import hub, weights
 from cascade_zero123.zero123.weights import load_zero123, save_zero123, weights_files
 from safetensors.torch import load_file, save_file
 from tiny_ldm import tiny_state, write_ckpt, write_config
@@ -192,7 +192,7 @@ def hub_with(monkeypatch, tmp_path):
 def test_a_hub_id_is_fetched_after_saying_how_much_and_only_what_is_read(bennyguo, hub_with, caplog):
     asked = hub_with(bennyguo)
     with caplog.at_level("INFO"):
-        load_zero123("owner/zero123-xl-diffusers")
+        load_zero123("hub:owner/zero123-xl-diffusers")
     assert "Downloading owner/zero123-xl-diffusers from huggingface.co: 8 files, 8.0 GB" in caplog.text
     assert sorted(asked.files) == [
         "clip_camera_projection/diffusion_pytorch_model.safetensors",
@@ -209,7 +209,7 @@ def test_a_hub_id_is_fetched_after_saying_how_much_and_only_what_is_read(bennygu
 def test_a_cached_hub_model_needs_no_connection(bennyguo, hub_with, monkeypatch):
     asked = hub_with(bennyguo, cached=bennyguo)
     monkeypatch.setattr(huggingface_hub, "HfApi", None)
-    load_zero123("owner/zero123-xl-diffusers")
+    load_zero123("hub:owner/zero123-xl-diffusers")
     assert asked.downloads == 0
 
 
@@ -217,7 +217,7 @@ def test_what_an_interrupted_download_left_is_completed(bennyguo, hub_with, tmp_
     left = tmp_path / "left"
     shutil.copytree(bennyguo / "unet", left / "unet")
     asked = hub_with(bennyguo, cached=left)
-    load_zero123("owner/zero123-xl-diffusers")
+    load_zero123("hub:owner/zero123-xl-diffusers")
     assert asked.downloads == 1
 
 
@@ -225,9 +225,9 @@ def test_offline_a_hub_id_is_explained_in_one_line(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(
-        UserError, match="no such folder here, and not to be had from https://huggingface.co/"
+        UserError, match="not in the hub's cache, and not to be had from https://huggingface.co/"
     ) as caught:
-        load_zero123("nobody/zero123-of-no-name")
+        load_zero123("hub:nobody/zero123-of-no-name")
     assert "\n" not in str(caught.value)
 
 
@@ -235,7 +235,7 @@ def test_a_repository_of_something_else_is_refused_before_it_is_fetched(tmp_path
     (tmp_path / "model.safetensors").write_text("")
     asked = hub_with(tmp_path)
     with pytest.raises(UserError, match="has no unet/"):
-        load_zero123("owner/name")
+        load_zero123("hub:owner/name")
     assert asked.downloads == 0
 
 
@@ -255,4 +255,47 @@ def test_a_repository_of_something_else_is_refused_before_it_is_fetched(tmp_path
 def test_hub_ids_are_told_from_places_on_disk(path, expected, tmp_path, monkeypatch):
     (tmp_path / "load").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert hub.is_hub_id(path) == expected
+    assert hub.looks_like_hub_id(path) == expected
+
+
+def test_a_mistyped_path_of_two_parts_asks_nobody(monkeypatch):
+    monkeypatch.setattr(hub, "hub_folder", None)
+    with pytest.raises(UserError) as caught:
+        load_zero123("weigths/zero123-xl")
+    named = "weigths/zero123-xl: no such folder of Zero-1-to-3 weights; a model of the hub is written hub:"
+    assert str(caught.value) == f"{named}weigths/zero123-xl"
+
+
+@pytest.mark.parametrize("written", ["hub:", "hub:name", "hub:a/b/c", "hub:../etc", "hub:https://x/y"])
+def test_what_is_no_hub_id_is_refused_by_its_form(written):
+    with pytest.raises(UserError, match=f"^{written}: expected hub:owner/name$"):
+        load_zero123(written)
+
+
+@pytest.mark.parametrize(
+    "pipeline, why",
+    [
+        ("Zero123PlusPipeline", "Zero123\\+\\+ makes six views from fixed cameras in one picture and takes no pose"),
+        ("StableDiffusionPipeline", "it has no image_encoder and no cc_projection, so it takes no pose"),
+    ],
+)
+def test_another_model_in_the_same_layout_is_named(tmp_path, pipeline, why):
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+    with pytest.raises(UserError, match=f"^{tmp_path}: a {pipeline}, not a Zero-1-to-3: {why}; name weights of Zero"):
+        load_zero123(tmp_path)
+
+
+def test_weights_that_ship_with_the_project_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert (weights.located("load/cascade-zero123-tiny/base") / "unet").is_dir()
+
+
+@pytest.mark.parametrize("file", ["zero123.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors"])
+def test_a_pipe_among_the_weights_is_not_opened(bennyguo, tmp_path, file):
+    shutil.copytree(bennyguo, tmp_path / "model")
+    for path in [*(tmp_path / "model").glob(f"{file.split('.')[0]}*"), tmp_path / "model" / file]:
+        path.unlink(missing_ok=True)
+    os.mkfifo(tmp_path / "model" / file)
+    with pytest.raises(UserError, match="a pipe or a device; expected a regular file"):
+        load_zero123(tmp_path / "model")

@@ -139,6 +139,15 @@ def test_safetensors_and_bare_state_dicts_load_as_the_checkpoint_does(tmp_path, 
         assert all(torch.equal(value, loaded[key]) for key, value in model.state_dict().items())
 
 
+@pytest.mark.parametrize("renamed", [lambda key: f"module.{key}", lambda key: key.removeprefix("model.")])
+def test_names_of_parallel_training_and_of_a_bare_network_are_understood(tmp_path, config, state, model, renamed):
+    plain = {key: value for key, value in state.items() if not key.startswith("model_ema.")}
+    expected = load_zero123(write_ckpt(tmp_path / "zero123.ckpt", plain), config=config)
+    loaded = load_zero123(write_ckpt(tmp_path / "other.ckpt", {renamed(k): v for k, v in plain.items()}), config=config)
+    for key, value in expected.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value)
+
+
 def test_leftovers_of_training_are_not_read(tmp_path, config, state, model):
     leftovers = {"first_stage_model.loss.logvar": torch.tensor(torch.nan), "logvar": torch.full((1000,), torch.nan)}
     loaded = load_zero123(write_ckpt(tmp_path / "loss.ckpt", state | leftovers), config=config)

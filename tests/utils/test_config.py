@@ -129,7 +129,7 @@ def test_a_run_without_tag_and_timestamp_is_refused():
         (["--foo"], "command line: unknown argument --foo"),
         (["data.x"], "command line: unknown argument data.x; settings are given as key=value"),
         (["seed=x"], "command line: seed: Value 'x' of type 'str' could not be converted to Integer"),
-        (["data.a=${foo.bar}"], "config: data.a: Interpolation key 'foo.bar' not found"),
+        (["data.a=${foo.bar}"], "command line: data.a: Interpolation key 'foo.bar' not found"),
         (["data.a=[1"], "command line: data.a=[1: "),
         (["data.a=[cat].png"], "command line: data.a=[cat].png: "),
         (["=3"], "command line: unknown argument =3"),

@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 import threestudio
+from threestudio.data.checkerboard import checkerboard
+from threestudio.data.shadows import cast_shadow
 from threestudio.errors import UserError
 
 METHODS = ("grabcut", "rembg")
@@ -54,6 +56,9 @@ def shrink(picture: UInt8[np.ndarray, "h w 3"], longest_side: int) -> UInt8[np.n
 def with_grabcut(path: str | Path, rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 4"]:
     lab = cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     surface, plain_share = background_surface(lab)
+    board = checkerboard(lab)
+    if board is not None:
+        surface, plain_share = board, 1.0
     if plain_share < PLAIN_SHARE:
         found = f"only {plain_share:.0%} of its border has the background's colour"
         raise UserError(f"{path}: opaque with a busy background ({found}); {ADVICE}")
@@ -63,10 +68,32 @@ def with_grabcut(path: str | Path, rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.
         raise UserError(f"{path}: opaque, and no object stands out from its background; {ADVICE}")
     if looks_like_a_scene(inside):
         raise UserError(f"{path}: opaque with a busy background (several things reach its border); {ADVICE}")
-    threestudio.warn(f"{path}: has no transparency; its plain background was cut out by GrabCut, look at the result")
+    kind = "plain background" if board is None else "painted checkerboard"
+    threestudio.warn(f"{path}: has no transparency; its {kind} was cut out by GrabCut, look at the result")
     backdrop = cv2.cvtColor(surface, cv2.COLOR_LAB2RGB).clip(0, 1)
+    if board is None:
+        shadow = told_shadow(path, lab, surface, inside)
+        inside, backdrop = inside & ~shadow, np.where(shadow[..., None], rgb.astype(np.float32) / 255, backdrop)
     alpha = outline_alpha(rgb.astype(np.float32) / 255, backdrop, inside)
     return np.dstack([rgb, (alpha * 255).round().astype(np.uint8)])
+
+
+def told_shadow(
+    path: str | Path,
+    lab: Float[np.ndarray, "h w 3"],
+    surface: Float[np.ndarray, "h w 3"],
+    inside: Bool[np.ndarray, "h w"],
+) -> Bool[np.ndarray, "h w"]:
+    """What is to be taken off the object as its shadow, said; where that cannot be told, only said."""
+    shadow, told = cast_shadow(lab, surface, inside)
+    if not shadow.any():
+        return shadow
+    if not told:
+        threestudio.warn(f"{path}: the object is as grey as shadows are; if it has one below it, cut it out yourself")
+        return np.zeros_like(shadow)
+    share = shadow.sum() / inside.sum()
+    threestudio.warn(f"{path}: {share:.0%} of the object's pixels were its shadow and were cut off, look at the result")
+    return shadow
 
 
 def background_surface(lab: Float[np.ndarray, "h w 3"]) -> tuple[Float[np.ndarray, "h w 3"], float]:
@@ -102,7 +129,7 @@ def object_mask(rgb: UInt8[np.ndarray, "h w 3"], delta: Float[np.ndarray, "h w"]
     small = shrink(rgb, GRABCUT_SIDE)
     small_delta = cv2.resize(delta, small.shape[1::-1], interpolation=cv2.INTER_AREA)
     labels = first_guess(small_delta)
-    if (labels == cv2.GC_PR_FGD).any():
+    if (labels == cv2.GC_PR_FGD).any() and np.isin(labels, (cv2.GC_BGD, cv2.GC_PR_BGD)).any():
         models = np.zeros((1, 65)), np.zeros((1, 65))
         cv2.setRNGSeed(0)
         cv2.grabCut(small, labels, None, *models, GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)

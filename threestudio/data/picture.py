@@ -18,13 +18,17 @@ from torch import Tensor
 import threestudio
 from threestudio.data.cut_out import cut_out
 from threestudio.data.read_picture import read_picture
+from threestudio.data.shadows import drop_shadow
+from threestudio.data.transparency import is_cut_out
 from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
+from threestudio.utils.files import regular_file
 
 LARGEST_SIDE = 1024
 SMALLEST_OBJECT = 16  # pixels, on its longer side
 SPECK_SHARE = 0.01  # of the largest part's area; smaller parts are dirt
 OPAQUE = 0.95
+INVISIBLE = 16  # alpha of what shows nothing, of 255
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,8 @@ class Picture:
 
     def aligned(self, path: str | Path, height: int, width: int) -> Float[Tensor, "h w c"]:
         """Another picture of the same view (depth, normals), cut like this one."""
-        if not Path(path).exists():
-            raise UserError(f"{path}: not found; it belongs to {self.path}")
-        values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        place = regular_file(path, f"not found; it belongs to {self.path}")
+        values = cv2.imread(str(place), cv2.IMREAD_UNCHANGED)
         if values is None:
             raise UserError(f"{path}: not a picture that can be read; save it as PNG")
         values = values.astype(np.float32) / np.iinfo(values.dtype).max
@@ -79,8 +82,10 @@ def prepare_picture(
         raise UserError(f"data.object_ratio: {object_ratio} is not within 0.1 and 1")
     rgba = read_picture(path)
     refuse_tiny(path, "the picture", *rgba.shape[:2])
-    if rgba[..., 3].min() >= 254:
-        rgba = cut_out(path, np.ascontiguousarray(rgba[..., :3]), background_removal)
+    if is_cut_out(rgba[..., 3]) or rgba[..., 3].max() < INVISIBLE:
+        rgba = without_drop_shadow(path, rgba)
+    else:
+        rgba = cut_out(path, opaque_colours(path, rgba), background_removal)
     rgba = without_specks(path, rgba)
     box = object_window(path, rgba[..., 3] > 127, object_ratio) if recenter else square_around(*rgba.shape[:2])
     left, top, right, bottom = box
@@ -95,6 +100,27 @@ def prepare_picture(
     )
 
 
+def opaque_colours(path: str | Path, rgba: UInt8[np.ndarray, "h w 4"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Of a picture whose alpha cuts nothing out: clear corners take the colour of the border next to them."""
+    alpha = rgba[..., 3]
+    if alpha.min() < 254:
+        share = (alpha > alpha.max() // 2).mean()
+        threestudio.warn(f"{path}: {share:.0%} of it are equally opaque, which is no cut-out; it is taken as opaque")
+    clear = (alpha < alpha.max() // 2).astype(np.uint8)
+    colours = np.ascontiguousarray(rgba[..., :3])
+    if not clear.any():
+        return colours
+    return cv2.inpaint(colours, cv2.dilate(clear, np.ones((3, 3), np.uint8)), 3, cv2.INPAINT_TELEA)
+
+
+def without_drop_shadow(path: str | Path, rgba: UInt8[np.ndarray, "h w 4"]) -> UInt8[np.ndarray, "h w 4"]:
+    shadow = drop_shadow(rgba.astype(np.float32) / 255)
+    if not shadow.any():
+        return rgba
+    threestudio.warn(f"{path}: has a translucent black shadow, which was cleared; look at the result")
+    return np.where(shadow[..., None], np.uint8(0), rgba)
+
+
 def refuse_tiny(path: str | Path, what: str, height: int, width: int) -> None:
     if max(height, width) < SMALLEST_OBJECT:
         need = f"at least {SMALLEST_OBJECT} are needed on the longer side"
@@ -105,7 +131,9 @@ def without_specks(path: str | Path, rgba: UInt8[np.ndarray, "h w 4"]) -> UInt8[
     """Opaque parts that are tiny beside the largest one are cleared, with the soft pixels around them."""
     count, parts, stats, _ = cv2.connectedComponentsWithStats((rgba[..., 3] > 127).astype(np.uint8), connectivity=8)
     if count == 1:
-        raise UserError(f"{path}: fully transparent; no pixel has alpha above 0.5")
+        most = rgba[..., 3].max()
+        seen = "fully transparent" if most < INVISIBLE else f"the most opaque pixel has alpha {most / 255:.2f}"
+        raise UserError(f"{path}: {seen}; no pixel has alpha above 0.5")
     areas = stats[:, cv2.CC_STAT_AREA]
     kept = areas >= SPECK_SHARE * areas[1:].max()
     kept[0] = True

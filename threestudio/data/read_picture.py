@@ -5,6 +5,7 @@ from its header alone. A file that ends early is refused, never shown half. Colo
 """
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from jaxtyping import UInt8
 from PIL import Image, ImageCms
 
 import threestudio
+from threestudio.data.transparency import is_premultiplied
 from threestudio.errors import UserError
+from threestudio.utils.files import regular_file
 
 # Formats that are plain pixels; Pillow's others start interpreters (EPS) or hold several pictures of different sizes.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
@@ -21,6 +24,7 @@ FORMAT_NAMES = "PNG, JPEG, WebP, GIF, BMP, TIFF, PPM or AVIF"
 MOST_PIXELS = 400_000_000
 LONGEST_SIDE = 4096
 STRIP_PIXELS = 8_000_000
+SAMPLE_SIDE = 1024  # pixels, of what tells how alpha is stored
 
 ORIENTATION_TAG = 0x0112
 UPRIGHT = {
@@ -53,12 +57,9 @@ def open_picture(path: str | Path) -> Image.Image:
     """Reads the header only."""
     if str(path) == "":
         raise UserError("data.image_path: empty; set it to a picture file")
-    if not Path(path).exists():
-        raise UserError(f"{path}: not found; check data.image_path")
-    if Path(path).is_dir():
-        raise UserError(f"{path}: a folder; data.image_path takes one picture file")
+    place = regular_file(path, "not found; check data.image_path", "a folder; data.image_path takes one picture file")
     try:
-        image = Image.open(path, formats=FORMATS)
+        image = Image.open(place, formats=FORMATS)
     except PermissionError:
         raise UserError(f"{path}: no permission to read it; change its permissions or copy it") from None
     except Exception as error:  # Pillow's decoders raise whatever a broken header makes them raise
@@ -90,14 +91,27 @@ def shrink(path: str | Path, image: Image.Image, longest_side: int) -> Image.Ima
     factor = -(-max(image.size) // longest_side)
     width, height = image.size
     to_srgb = srgb_transform(path, image)
+    to_straight = straightening(path, image)
     if factor == 1:
-        return to_rgba(image, to_srgb)
+        return to_straight(to_rgba(image, to_srgb))
     small = Image.new("RGBA", (-(-width // factor), -(-height // factor)))
     rows = factor * max(1, STRIP_PIXELS // width // factor)
     for top in range(0, height, rows):
-        strip = to_rgba(image.crop((0, top, width, min(top + rows, height))), to_srgb)
+        strip = to_straight(to_rgba(image.crop((0, top, width, min(top + rows, height))), to_srgb))
         small.paste(strip.convert("RGBa").reduce(factor).convert("RGBA"), (0, top // factor))
     return small
+
+
+def straightening(path: str | Path, image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """What brings parts of the picture to straight alpha: division by it, where the colours are multiplied already."""
+    if image.mode != "RGBA":
+        return lambda part: part
+    factor = -(-max(image.size) // SAMPLE_SIDE)
+    sample = image.resize((-(-image.width // factor), -(-image.height // factor)), Image.Resampling.NEAREST)
+    if not is_premultiplied(np.asarray(sample)):
+        return lambda part: part
+    threestudio.warn(f"{path}: its colours are multiplied by alpha already; they are divided by it again")
+    return lambda part: Image.frombytes("RGBa", part.size, part.tobytes()).convert("RGBA")
 
 
 def to_rgba(image: Image.Image, to_srgb: Any) -> Image.Image:
@@ -123,7 +137,7 @@ def grey_16_bit_to_rgba(image: Image.Image) -> Image.Image:
 
 def srgb_transform(path: str | Path, image: Image.Image) -> Any:
     """From the embedded colour profile; None without one, or if it says nothing that can be used."""
-    if not image.info.get("icc_profile") or image.mode not in ("RGB", "RGBA", "CMYK"):
+    if not image.info.get("icc_profile") or image.mode not in ("RGB", "RGBA", "P", "PA", "CMYK"):
         return None
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))

@@ -16,6 +16,7 @@ from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
 from threestudio.utils.checkpoint import REMEDY, load_checkpoint, save_checkpoint
 from threestudio.utils.config import config_to_primitive, dump_config
+from threestudio.utils.files import storable
 from threestudio.utils.interruption import Interrupted, Interruption
 from threestudio.utils.progress import Stage, stage
 from threestudio.utils.random_state import random_state, set_random_state
@@ -137,7 +138,7 @@ class ConfigSnapshotCallback(pl.Callback):
         with atomic_path(self.folder / "parsed.yaml") as path:
             dump_config(str(path), self.config)
         with atomic_path(self.folder / "cmd.txt") as path:
-            path.write_text(" ".join(["python", *sys.argv]) + "\n", encoding="utf-8")
+            path.write_text(" ".join(["python", *map(storable, sys.argv)]) + "\n", encoding="utf-8")
 
 
 class ProgressCallback(pl.Callback):

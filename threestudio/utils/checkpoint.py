@@ -12,6 +12,7 @@ import torch
 
 from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
+from threestudio.utils.files import regular_file
 
 REMEDY = "restore it or pass another resume="
 
@@ -30,9 +31,7 @@ def save_checkpoint(checkpoint: dict[str, Any], path: str | os.PathLike[str]) ->
 
 def load_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> dict[str, Any]:
     """A Lightning checkpoint as a dict; refuses anything else by name. Nothing in the file is executed."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such checkpoint; pass resume=<trial folder>/ckpts/last.ckpt")
+    path = regular_file(path, "no such checkpoint; pass resume=<trial folder>/ckpts/last.ckpt")
     _check_archive(path)
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)

@@ -5,8 +5,9 @@ A wrong key or value fails here, with its file, its full path and the nearest ri
 
 import dataclasses
 import os
+import re
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,10 +18,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 import threestudio.utils.resolvers  # noqa: F401  (registers what `${...}` may call)
 from threestudio.errors import UserError, nearest_name
+from threestudio.utils.files import folder_name, on_disk, regular_file, storable
 from threestudio.utils.ranges import Declaration, huge_numbers, refusals, refusals_by_name, within
 from threestudio.utils.seeding import LARGEST_SEED
 
 COMMAND_LINE = "command line"
+PATHS = ("data.image_path", "resume", "exp_root_dir")
+LARGEST_FILE = 1 << 20  # bytes of a config
+DEEPEST, MOST_ALIASES = 32, 16  # of blocks in blocks, and of what stands for another part
 
 
 @dataclass
@@ -57,6 +62,11 @@ class ExperimentConfig:
     checkpoint: dict = field(default_factory=dict)
 
 
+def literal(text: str) -> str:
+    """As OmegaConf has to be given a text for it to mean just that: `${` calls nothing."""
+    return re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + "\\${", text)
+
+
 def load_config(*yamls: str, cli_args: Sequence[str] = (), from_string: bool = False, **overrides: Any) -> Any:
     """Merges YAML files (or their texts), `key=value` arguments and keywords, in this order, and resolves `${...}`."""
     given = [_read_string(text) for text in yamls] if from_string else [_read_file(path) for path in yamls]
@@ -69,14 +79,36 @@ def load_config(*yamls: str, cli_args: Sequence[str] = (), from_string: bool = F
             f"{COMMAND_LINE if cli else source}: {_one_line(error)}; replace the value as a whole"
         ) from None
     _set_source(merged, source, cli)
-    try:
-        OmegaConf.resolve(merged)
-    except OmegaConfBaseException as error:
-        raise UserError(f"{source}: {error.full_key or 'top level'}: {_one_line(error)}") from None
+    _resolve(merged, source)
     cfg = parse_structured(ExperimentConfig, merged)
     _set_source(cfg, source, cli)
     _name_trial(cfg, source)
     return cfg
+
+
+def _resolve(cfg: Any, source: str) -> None:
+    """Once and for all: what a value has become, a picture's name say, is never called again."""
+    try:
+        OmegaConf.resolve(cfg)
+    except OmegaConfBaseException as error:
+        key = error.full_key or "top level"
+        raise UserError(f"{_source_of(cfg, key)}: {key}: {_one_line(error)}") from None
+    for node in _nodes(cfg):
+        if isinstance(node._value(), str):
+            node._set_value(literal(node._value()))
+
+
+def _nodes(container: Any) -> Iterator[Any]:
+    """The values in it, however deep."""
+    if container._is_none() or container._is_missing():
+        return
+    keys = container.keys() if isinstance(container, DictConfig) else range(len(container))
+    for key in keys:
+        node = container._get_node(key)
+        if OmegaConf.is_config(node):
+            yield from _nodes(node)
+        elif not node._is_missing():
+            yield node
 
 
 def parse_structured(fields: type, cfg: Mapping[str, Any] | DictConfig | None = None) -> Any:
@@ -123,40 +155,49 @@ def dump_config(path: str, config: Any) -> None:
 
 
 def _read_file(path: str) -> DictConfig:
+    place = regular_file(path, "no such config file", "a folder, not a config file")
+    with open(place, "rb") as file:
+        content = file.read(LARGEST_FILE + 1)
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such config file") from None
-    except IsADirectoryError:
-        raise UserError(f"{path}: a folder, not a config file") from None
+        return _read_string(content.decode(), path)
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file") from None
-    return _read_string(text, path)
 
 
 def _read_string(text: str, source: str = "config") -> DictConfig:
+    refuse_hostile(text, source)
     try:
         parsed = OmegaConf.create(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
     except OmegaConfBaseException as error:
         raise UserError(f"{source}: {_one_line(error)}") from None
-    if not isinstance(parsed, DictConfig):
+    except Exception as error:  # what a number, a date or a tag in it makes of its parser
+        raise UserError(f"{source}: not YAML: {' '.join(str(error).split()):.300}") from None
+    if not isinstance(parsed, DictConfig) or not all(isinstance(key, str) for key in parsed):
         raise UserError(f"{source}: expected `key: value` lines at its top level")
     return parsed
 
 
 def _read_cli(arguments: Sequence[str]) -> DictConfig:
-    for argument in arguments:
+    cli = OmegaConf.create()
+    for argument in map(storable, arguments):
         if argument.startswith(("-", "=")) or "=" not in argument:
             raise UserError(f"{COMMAND_LINE}: unknown argument {argument}; settings are given as key=value")
-        try:
-            OmegaConf.from_cli([argument])
-        except (yaml.YAMLError, OmegaConfBaseException) as error:
-            hint = "put a value with special characters in quotes of its own"
-            raise UserError(f"{COMMAND_LINE}: {argument}: {_one_line(error)}; {hint}") from None
-    return OmegaConf.from_cli(list(arguments))
+        cli = OmegaConf.merge(cli, _read_argument(argument))  # type: ignore[assignment]
+    return cli
+
+
+def _read_argument(argument: str) -> DictConfig:
+    key, _, value = argument.partition("=")
+    if key in PATHS and os.path.lexists(on_disk(value)):  # a file's name is no YAML, whatever stands in it
+        named = OmegaConf.create()
+        OmegaConf.update(named, key, literal(value), force_add=True)
+        return named
+    refuse_hostile(value, f"{COMMAND_LINE}: {argument:.80}")
+    try:
+        return OmegaConf.from_cli([argument])
+    except Exception as error:
+        hint = "put a value with special characters in quotes of its own"
+        raise UserError(f"{COMMAND_LINE}: {argument:.80}: {_one_line(error)}; {hint}") from None
 
 
 def _name_trial(cfg: Any, source: str) -> None:
@@ -166,6 +207,7 @@ def _name_trial(cfg: Any, source: str) -> None:
     if cfg.timestamp is None:
         several = cfg.n_gpus > 1  # each process would read another time
         cfg.timestamp = datetime.now().strftime("@%Y%m%d-%H%M%S") if cfg.use_timestamp and not several else ""
+    cfg.tag = folder_name(cfg.tag)
     cfg.trial_name = f"{cfg.tag}{cfg.timestamp}"
     cfg.exp_dir = os.path.join(cfg.exp_root_dir, cfg.name)
     cfg.trial_dir = os.path.join(cfg.exp_dir, cfg.trial_name)
@@ -218,7 +260,26 @@ def _source_of(cfg: DictConfig, key: str) -> str:
     """Where `key` was written: the file's name, or the command line."""
     root = cfg._get_root()
     source, cli = root.__dict__.get("_source", ("config", OmegaConf.create()))
-    return COMMAND_LINE if OmegaConf.select(cli, key, default=None) is not None else source
+    part: Any = config_to_primitive(cli, resolve=False)
+    for name in key.split("."):
+        part = part.get(name) if isinstance(part, Mapping) else None
+    return COMMAND_LINE if part is not None else source
+
+
+def refuse_hostile(text: str, source: str) -> None:
+    """By its events alone, before anything is made of it: what is too large, too deep, or stands for ever more."""
+    if len(text) > LARGEST_FILE:
+        raise UserError(f"{source}: more than {LARGEST_FILE >> 20} MB, which no config has")
+    depth = aliases = 0
+    try:
+        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            aliases += isinstance(event, yaml.AliasEvent)
+            if depth > DEEPEST or aliases > MOST_ALIASES:
+                what = f"blocks in blocks, more than {DEEPEST} deep" if depth > DEEPEST else "too many aliases"
+                raise UserError(f"{source}: {what}, which no config has")
+    except yaml.YAMLError as error:
+        raise UserError(f"{source}: not YAML: {' '.join(str(error).split()):.300}") from None
 
 
 def _one_line(error: BaseException) -> str:

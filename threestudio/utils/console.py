@@ -1,6 +1,7 @@
 """What the user sees: our messages, one line each; of the libraries' messages only what went wrong."""
 
 import errno
+import io
 import logging
 import sys
 import warnings
@@ -17,6 +18,9 @@ class ConsoleHandler(logging.Handler):
 
 def set_up_console(verbose: bool) -> None:
     """`verbose` shows our debug messages and everything that the libraries say."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name of any bytes can be told on any terminal
+            stream.reconfigure(errors="backslashreplace")
     logger = logging.getLogger("threestudio")
     logger.handlers = [ConsoleHandler()]
     logger.propagate = False
@@ -34,6 +38,8 @@ def one_line(error: BaseException) -> str | None:
         return " ".join(str(error).split())
     if not isinstance(error, OSError):
         return None
+    if error.errno is None:
+        return None
     where = f"{error.filename}: " if error.filename else ""
     worded = {
         errno.ENOENT: "no such file or folder",
@@ -42,7 +48,11 @@ def one_line(error: BaseException) -> str | None:
         errno.EROFS: "lies on a read-only disk",
         errno.ENOTDIR: "a part of this path is a file, not a folder",
         errno.EISDIR: "a folder, not a file",
+        errno.EEXIST: "is in the way, where a folder is to be made; move it away",
+        errno.ENAMETOOLONG: "longer than a path or a name may be",
+        errno.ELOOP: "links that lead to each other",
         errno.ENOSPC: "no space left on the disk; free some and run again (what was complete before is intact)",
         errno.EDQUOT: "disk quota used up; free some and run again (what was complete before is intact)",
     }
-    return where + worded[error.errno] if error.errno in worded else None
+    said = worded.get(error.errno) or f"{(error.strerror or 'failed').lower()}; that is what the system says"
+    return f"{where}{said}"

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 import threestudio
 from threestudio.errors import UserError
 from threestudio.utils.checkpoint import REMEDY
-from threestudio.utils.config import config_to_primitive
+from threestudio.utils.config import config_to_primitive, literal
 
 # What decides which weights there are.
 PARTS = ("geometry", "material", "background", "renderer")
@@ -55,8 +55,12 @@ def picture_of_run(checkpoint: Mapping[str, Any], cfg: Any) -> list[str]:
     saved = checkpoint.get("config") or {}
     if saved.get("data_type") != cfg.data_type:
         return []
-    data = saved.get("data") or {}
-    return [f"data.{key}={json.dumps(data[key])}" for key in PICTURE if key in data]
+    data = saved.get("data")
+    if not isinstance(data, Mapping):
+        return []
+    plain = {key: data[key] for key in PICTURE if isinstance(data.get(key), (str, int, float))}
+    values = {key: literal(value) if isinstance(value, str) else value for key, value in plain.items()}
+    return [f"data.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
 
 
 def adopt_trial_folder(cfg: Any, checkpoint: Path, config: str | None = None) -> None:
@@ -66,7 +70,7 @@ def adopt_trial_folder(cfg: Any, checkpoint: Path, config: str | None = None) ->
     trial = checkpoint.parent.parent
     same_experiment = os.path.realpath(trial.parent) == os.path.realpath(cfg.exp_dir)
     of_the_folder = config is not None and os.path.realpath(Path(config).parent) == os.path.realpath(trial / "configs")
-    tag, _, time = trial.name.partition("@")
+    tag, _, time = trial.name.rpartition("@") if "@" in trial.name.removeprefix(cfg.tag) else (trial.name, "", "")
     if checkpoint.parent.name == "ckpts" and (of_the_folder or (same_experiment and tag == cfg.tag)):
         cfg.timestamp = f"@{time}" if time else ""
         cfg.exp_dir = str(trial.parent) if of_the_folder else cfg.exp_dir

@@ -6,21 +6,21 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from ..errors import UserError
+from ..files import regular_file
 from ..zero123.white import as_seen
 
 
 def read_rgba(path: str | Path) -> Float[Tensor, "h w 4"]:
     """Straight alpha, all in [0, 1]; a picture without alpha comes out opaque."""
+    regular_file(path, "no such picture")
     try:
         with Image.open(path) as image:
             rgba = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such picture") from None
-    except (UnidentifiedImageError, OSError) as error:
+    except Exception as error:  # whatever a decoder stumbles over, a picture too large included
         raise UserError(f"{path}: not a readable picture ({error})") from error
     return torch.from_numpy(rgba)
 

@@ -1,6 +1,5 @@
 """Rendered views as a model needs them: at its picture size, and seen by its camera."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from ..errors import UserError
 from ..zero123.model import Settings
 from .batches import RenderedViewsConfig
 from .mixed_views import MixedViews
+from .packed_files import META, read_meta
 from .rendered_views import RenderedViews, open_views
 
 FOVY_TOLERANCE_DEG = 0.5
@@ -51,8 +51,7 @@ def views_for(settings: Settings, place: str, image_size: int | None) -> Rendere
 
 def refuse_other_camera(folder: Path, settings: Settings) -> None:
     """By what scripts/render_views.py has left there; other renderings do not say what camera they are of."""
-    meta = folder / "meta.json"
-    stated = json.loads(meta.read_text(encoding="utf-8")) if meta.is_file() else {}
+    meta, stated = folder / META, read_meta(folder)
     fovy_deg, (nearest, farthest) = stated.get("fovy_deg"), stated.get("distance", (0, float("inf")))
     slack = DISTANCE_TOLERANCE * settings.camera_distance
     if fovy_deg is not None and abs(fovy_deg - settings.fovy_deg) > FOVY_TOLERANCE_DEG:

@@ -6,7 +6,6 @@ float32 [object view 3 4] world-to-camera, both memory-mapped. In the `cascade` 
 1 to 3 lie at the paper's nearby poses relative to it.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from ..cascade.prompt_views import NEARBY_DEG
 from ..errors import UserError
 from ..project import advice
 from ..zero123.pose import Pose, pose_from_world_to_camera
+from .packed_files import META, open_cameras, open_images, read_meta
 from .random_views import RandomViews
 from .view_files import resized
 from .view_folders import ViewFolders
@@ -35,12 +35,9 @@ class PackedViews:
     has_nearby_views = True
 
     def __init__(self, folder: str, image_size: int | None = None) -> None:
-        for name in ("images.npy", "cameras.npy"):
-            if not (Path(folder) / name).exists():
-                raise UserError(f"{folder}: no {name}; make it with scripts/render_views.py --packed")
         _refuse_unfinished_or_random(Path(folder))
-        self.images = np.load(Path(folder) / "images.npy", mmap_mode="r")
-        self.cameras = np.load(Path(folder) / "cameras.npy", mmap_mode="r")
+        self.images = open_images(Path(folder) / "images.npy")
+        self.cameras = open_cameras(Path(folder) / "cameras.npy", self.images.shape[:2])
         self.image_size = image_size or self.images.shape[2]
 
     def __len__(self) -> int:
@@ -86,18 +83,18 @@ def open_views(place: str, image_size: int | None = None) -> RenderedViews:
 
 def _in_cascade_layout(folder: Path) -> bool:
     """Whether scripts/render_views.py has left there that it made the cascade layout."""
-    meta = folder / "meta.json"
-    return meta.is_file() and json.loads(meta.read_text(encoding="utf-8")).get("layout") == "cascade"
+    meta = folder / META
+    return meta.exists() and read_meta(folder).get("layout") == "cascade"
 
 
 def _refuse_unfinished_or_random(folder: Path) -> None:
     """By what scripts/render_views.py leaves: done.npy until all is rendered, then meta.json."""
-    meta = folder / "meta.json"
+    meta = folder / META
     if not meta.exists() and (folder / "done.npy").exists():
         raise UserError(
             f"{folder}: not all of it is rendered; run scripts/render_views.py again with the same arguments"
         )
-    layout = json.loads(meta.read_text()).get("layout", "cascade") if meta.exists() else "cascade"
+    layout = read_meta(folder).get("layout", "cascade")
     if layout != "cascade":
         raise UserError(f"{folder}: views in layout {layout}; make them with scripts/render_views.py --layout cascade")
 

@@ -9,7 +9,6 @@ import os
 import re
 import tarfile
 import uuid
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from numpy import ndarray
 import threestudio
 
 from ..errors import UserError
+from ..files import regular_file
 
 FORMAT = 1
 MEMBER = re.compile(r"(?:\./)?(.+)[/.](\d{3})\.(png|npy)")
@@ -37,15 +37,12 @@ class ShardIndex:
 
 def shard_index(shard: Path) -> ShardIndex:
     """From disk where a scan has left it, else by a scan."""
-    try:
-        status = shard.stat()
-    except FileNotFoundError:
-        raise UserError(f"{shard}: no such shard; restore it or leave it out") from None
+    status = regular_file(shard, "no such shard; restore it or leave it out").stat()
     stamp = np.array([FORMAT, status.st_size, status.st_mtime_ns])
     kept = (shard.with_name(f"{shard.name}.index.npz"), _in_users_cache(shard))
     for path in kept:
         index = _load(path, stamp)
-        if index is not None:
+        if index is not None and _fits(index, status.st_size):
             return index
     index, whole = scan(shard)
     if whole and not any(_save(path, index, stamp) for path in kept):
@@ -53,23 +50,36 @@ def shard_index(shard: Path) -> ShardIndex:
     return index
 
 
+def _fits(index: ShardIndex, size: int) -> bool:
+    """Whether an index that lay on disk can be of this shard: one that cannot is made anew."""
+    rows, starts, sizes = len(index.views), index.places[..., 0::2], index.places[..., 1::2]
+    shaped = index.places.shape == (rows, 4) and index.first.shape == (len(index.names) + 1,)
+    if not shaped or any(array.dtype.kind != "i" for array in (index.first, index.views, index.places)):
+        return False
+    ascending = (np.diff(index.first) >= 0).all() and index.first[0] == 0 and index.first[-1] == rows
+    inside = ((starts >= -1) & (sizes >= -1) & (starts <= size) & (sizes <= size - starts)).all()
+    return bool(ascending and inside and index.names.dtype.kind == "S")
+
+
 def scan(shard: Path) -> tuple[ShardIndex, bool]:
     """Reads the headers only. What lies behind a broken one is lost, and said to be at every start: False."""
     found: dict[str, dict[int, list[int]]] = {}
     try:
         tar = tarfile.open(shard, "r:")  # noqa: SIM115 (closed below; opening fails for other reasons than reading)
-    except tarfile.ReadError:
+    except (tarfile.TarError, ValueError, OverflowError):
         raise UserError(f"{shard}: not an uncompressed tar; unpack it or leave it out") from None
     with tar:
         try:
             while (member := tar.next()) is not None:
                 tar.members.clear()  # or all headers would stay in memory
                 named = MEMBER.fullmatch(member.name)
+                if member.size > shard.stat().st_size:
+                    raise tarfile.ReadError(f"{member.name} is said to have {member.size} bytes")
                 if named and member.isreg():
                     places = found.setdefault(named[1], {}).setdefault(int(named[2]), [-1] * 4)
                     start = 0 if named[3] == "png" else 2
                     places[start : start + 2] = member.offset_data, member.size
-        except tarfile.ReadError as error:
+        except (tarfile.TarError, ValueError, OverflowError) as error:
             threestudio.warn(f"{shard}: {error} after {len(found)} objects; restore it to have the others")
             return _packed(found), False
     return _packed(found), True
@@ -111,7 +121,7 @@ def _load(path: Path, stamp: Int[ndarray, "3"]) -> ShardIndex | None:
             if not np.array_equal(stored["stamp"], stamp):
                 return None
             return ShardIndex(*(stored[field.name] for field in fields(ShardIndex)))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:  # whatever a damaged file makes of its reading: the shard is scanned again
         return None
 
 

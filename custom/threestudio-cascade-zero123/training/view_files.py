@@ -13,9 +13,9 @@ from numpy import ndarray
 from PIL import Image
 
 from ..errors import one_line
+from .packed_files import are_cameras
 
 VIEW_FILE = re.compile(r"(\d{3})\.(png|npy)")
-ROTATION_TOLERANCE = 1e-2
 
 
 class BrokenView(Exception):
@@ -83,8 +83,6 @@ def decode_camera(file: str, content: bytes) -> Float[ndarray, "3 4"]:
     if not isinstance(camera, ndarray) or camera.shape not in ((3, 4), (4, 4)) or camera.dtype.kind != "f":
         raise BrokenView(f"{file}: not a 3 x 4 matrix of floats")
     camera = camera[:3].astype(np.float32)
-    rotation = camera[:, :3]
-    # Written so that NaN fails it too.
-    if not (np.abs(rotation @ rotation.T - np.eye(3)) < ROTATION_TOLERANCE).all() or not np.isfinite(camera).all():
+    if not are_cameras(camera[None]).all():
         raise BrokenView(f"{file}: not a rotation and a finite translation")
     return camera

@@ -6,10 +6,12 @@ followed where it lies beside the objects; it also spares a walk through all of 
 
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import UserError, one_line
+from ..files import read_text
 from .view_files import VIEW_FILE, BrokenView
 
 LIST = "valid_paths.json"
@@ -36,17 +38,20 @@ class ViewFolders:
             return set()
 
     def read(self, index: int, file: str) -> bytes:
+        path = self.folder / self.names[index] / file
         # Other errors (a disk that is gone, too many open files) are not the object's fault.
         try:
-            return (self.folder / self.names[index] / file).read_bytes()
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                raise BrokenView(f"{file}: not a regular file")
+            return path.read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise BrokenView(f"no {file}") from None
 
 
 def _listed(file: Path) -> list[str]:
     try:
-        names = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+        names = json.loads(read_text(file))
+    except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(f"{file}: not JSON ({one_line(error)}); restore it, or remove it to use all objects") from None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{file}: expected a list of folder names; restore it, or remove it to use all objects")

@@ -3,9 +3,10 @@
 The index of all shards stays in memory: about 37 bytes a view, 0.36 GB for Objaverse's 800 000 objects of 12 views.
 """
 
+import itertools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from .view_files import BrokenView
 
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
 SCANS_AT_ONCE = 8
+MOST_SHARDS = 100_000
 
 
 class ViewShards:
@@ -64,7 +66,9 @@ def shards_in(folder: Path) -> list[Path]:
 
 def shard_paths(pattern: str) -> list[Path]:
     """`{000000..000127}` stands for all numbers in between, as wide as the first; `{a,b}` for either."""
-    paths = [Path(path) for path in _expanded(pattern)]
+    paths = [Path(path) for path in itertools.islice(_expanded(pattern), MOST_SHARDS + 1)]
+    if len(paths) > MOST_SHARDS:
+        raise UserError(f"{pattern}: stands for more than {MOST_SHARDS} shards; give fewer numbers in its braces")
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise UserError(f"{pattern}: {len(missing)} of {len(paths)} shards missing, first {missing[0]}; restore them")
@@ -78,9 +82,9 @@ def _expanded(pattern: str) -> Iterator[str]:
         return
     numbers = RANGE.fullmatch(braces[1])
     if numbers is None:
-        choices = braces[1].split(",")
+        choices: Iterable[str] = braces[1].split(",")
     else:
         width = len(numbers[1])
-        choices = [f"{number:0{width}d}" for number in range(int(numbers[1]), int(numbers[2]) + 1)]
+        choices = (f"{number:0{width}d}" for number in range(int(numbers[1][:18]), int(numbers[2][:18]) + 1))
     for choice in choices:
         yield from _expanded(pattern[: braces.start()] + choice + pattern[braces.end() :])

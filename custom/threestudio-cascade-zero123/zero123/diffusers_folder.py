@@ -22,6 +22,7 @@ from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ..errors import UserError, one_line
+from ..files import read_json
 from ..ranges import refuse_numbers
 from .filling import filled
 from .model import NETWORK, SCHEDULER, Settings, Zero123, settings_of
@@ -49,6 +50,8 @@ OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "
 
 
 def load_folder(folder: Path, wanted: Wanted) -> Zero123:
+    _refuse_other_pipeline(folder)
+
     def part(name: str, build: Any) -> nn.Module:
         file = part_folder(folder, name) / "config.json"
         config = read_json(file)
@@ -67,6 +70,18 @@ def load_folder(folder: Path, wanted: Wanted) -> Zero123:
         side = model.settings.image_size // 2 ** (len(vae.config.block_out_channels) - 1)
         unet.register_to_config(sample_size=side)
     return model
+
+
+def _refuse_other_pipeline(folder: Path) -> None:
+    """Other models in this layout, Zero123++ above all, say in model_index.json which they are."""
+    index = folder / "model_index.json"
+    if part_folder(folder, "image_encoder").is_dir() or not index.exists():
+        return
+    name = str(read_json(index).get("_class_name", "another pipeline"))
+    why = "it has no image_encoder and no cc_projection, so it takes no pose"
+    if re.search(r"zero123_?plus", name, re.IGNORECASE):
+        why = "Zero123++ makes six views from fixed cameras in one picture and takes no pose"
+    raise UserError(f"{folder}: a {name}, not a Zero-1-to-3: {why}; name weights of Zero-1-to-3")
 
 
 def projection(
@@ -152,18 +167,6 @@ def autoencoder(config: dict[str, Any]) -> nn.Module:
 
 def image_encoder_of(config: dict[str, Any]) -> nn.Module:
     return CLIPVisionModelWithProjection(CLIPVisionConfig(**config))
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{file}: missing") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file}: not readable as JSON ({one_line(error)})") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{file}: expected a JSON object")
-    return content
 
 
 def _new_names(tensors: dict[str, Any]) -> dict[str, Any]:

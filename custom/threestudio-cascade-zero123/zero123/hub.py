@@ -1,4 +1,4 @@
-"""Weights by their hub id (`owner/name`): said what, from where and how large, then fetched once.
+"""Weights by their hub id (`hub:owner/name`): said what, from where and how large, then fetched once.
 
 Only the files that are read are fetched: configurations, and one file of weights a part. A model that the hub's cache
 has already is used without a connection.
@@ -12,12 +12,13 @@ import threestudio
 from ..errors import UserError, one_line
 from .diffusers_folder import OTHER_PROJECTION, PARTS, chosen_weights, folder_files
 
+HUB = "hub:"  # only what is written so is asked for: a mistyped folder must not go out into the network
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 FILE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".safetensors")
 FOLDERS = (*PARTS, OTHER_PROJECTION, "scheduler")
 
 
-def is_hub_id(path: str) -> bool:
+def looks_like_hub_id(path: str) -> bool:
     """`owner/name`, unless it reads as a place on this disk: a file's suffix, or a folder `owner` here."""
     return bool(HUB_ID.fullmatch(path)) and Path(path).suffix not in FILE_SUFFIXES and not Path(path).parent.exists()
 
@@ -26,6 +27,8 @@ def hub_folder(hub_id: str) -> Path:
     """The folder with the model's files, in the hub's cache."""
     from huggingface_hub import snapshot_download
 
+    if not HUB_ID.fullmatch(hub_id):
+        raise UserError(f"{HUB}{hub_id}: expected {HUB}owner/name")
     try:
         # With patterns, because without them the hub library asks for the whole repository, most of which is not read.
         cached = Path(snapshot_download(hub_id, allow_patterns=["unet/config.json"], local_files_only=True))
@@ -41,7 +44,7 @@ def hub_folder(hub_id: str) -> Path:
         raise
     except Exception as error:  # likewise; also connections refused, names unknown, disks full
         raise UserError(
-            f"{hub_id}: no such folder here, and not to be had from https://huggingface.co/{hub_id} "
+            f"{HUB}{hub_id}: not in the hub's cache, and not to be had from https://huggingface.co/{hub_id} "
             f"({type(error).__name__}: {one_line(error)}); fetch it elsewhere and name the folder"
         ) from error
 

@@ -46,7 +46,7 @@ SECTIONS = {"unet": f"{UNET}*: ", "vae": f"{VAE}*: ", "image_encoder": f"{CLIP}*
 
 
 def load_ldm(path: Path, config: str | None, wanted: Wanted) -> Zero123:
-    tensors = open_tensors(path)
+    tensors = usual_names(open_tensors(path))
     _check_sections(path, tensors)
     architecture = ldm_architecture(config)
     built_from = config or "the published configuration (weights of another need its LDM YAML)"
@@ -65,6 +65,18 @@ def load_ldm(path: Path, config: str | None, wanted: Wanted) -> Zero123:
     scheduler = dict(DDIMScheduler(**architecture.scheduler).config)
     scheduler.pop("_use_default_values")
     return Zero123(**parts, scheduler_config=scheduler, settings=Settings(**architecture.settings))
+
+
+def usual_names(tensors: dict[str, Any]) -> dict[str, Any]:
+    """Without the `module.` of a model that was trained in parallel, and with the `model.` that some cut off the U-Net.
+
+    Messages go on naming tensors as the file does."""
+    if tensors and all(key.startswith("module.") for key in tensors):
+        tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
+    bare = UNET.removeprefix("model.")
+    if any(key.startswith(UNET) for key in tensors):
+        return tensors
+    return {f"model.{key}" if key.startswith(bare) else key: value for key, value in tensors.items()}
 
 
 def with_average(path: Path, tensors: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import yaml
 from diffusers import DDIMScheduler
 
 from ..errors import UserError, one_line
+from ..files import read_text
 from .architecture import PUBLISHED, Architecture
 from .ldm_keys import helpers
 from .stored_tensor import StoredTensor
@@ -32,6 +33,7 @@ ONLY_KNOWN = {
     },
     "first_stage_config": {"double_z": True, "resamp_with_conv": True, "use_linear_attn": False},
 }
+MISSING = "no such file; it should be the LDM YAML of the checkpoint"
 CLIP_HEAD_WIDTH = 64  # OpenAI's: as many heads as the width has 64s
 
 
@@ -40,14 +42,12 @@ def ldm_architecture(config: str | Path | None) -> Architecture:
     if not config:
         return copy.deepcopy(PUBLISHED)
     try:
-        params = yaml.safe_load(Path(config).read_text(encoding="utf-8"))["model"]["params"]
+        params = yaml.safe_load(read_text(config, MISSING))["model"]["params"]
         architecture = _from_params(params, str(config))
         DDIMScheduler(**architecture.scheduler)
         return architecture
     except UserError:
         raise
-    except FileNotFoundError:
-        raise UserError(f"{config}: no such file; it should be the LDM YAML of the checkpoint") from None
     except KeyError as error:
         raise UserError(f"{config}: not an LDM configuration; {error.args[0]} is missing") from error
     except Exception as error:  # any value can stand anywhere in a YAML file

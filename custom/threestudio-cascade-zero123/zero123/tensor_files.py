@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from ..errors import UserError, one_line
+from ..files import regular_file
 from .stored_tensor import MappedFile, StoredTensor, contiguous_strides
 from .torch_pickle import zip_tensors
 
@@ -40,6 +41,7 @@ LOOKALIKES = {
 
 def open_tensors(path: Path) -> dict[str, Any]:
     """StoredTensors by name; a name may also carry something else that was stored in a tensor's place."""
+    regular_file(path)
     try:
         with open(path, "rb") as file:
             head = file.read(64)

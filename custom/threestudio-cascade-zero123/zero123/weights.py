@@ -2,7 +2,7 @@
 
     load/cascade-zero123-tiny/base     a folder in diffusers' layout           diffusers_folder.py
     load/zero123/zero123-xl.ckpt       a checkpoint as published, one file     ldm_checkpoint.py
-    ashawkey/zero123-xl-diffusers      a folder on the hub                     hub.py
+    hub:ashawkey/zero123-xl-diffusers  a folder on the hub                     hub.py
 
 Nothing in a file is executed (torch_pickle.py). Every tensor is checked, and an error names the file and its first bad
 key. No more memory is taken than the weights need in the precision that they are wanted in (stored_tensor.py).
@@ -18,9 +18,10 @@ import torch
 import threestudio
 
 from ..errors import UserError
+from ..files import read_json, regular_file
 from ..project import advice, has_script
-from .diffusers_folder import SETTINGS, folder_files, load_folder, read_json, save_zero123
-from .hub import FILE_SUFFIXES, hub_folder, is_hub_id
+from .diffusers_folder import SETTINGS, folder_files, load_folder, save_zero123
+from .hub import FILE_SUFFIXES, HUB, hub_folder, looks_like_hub_id
 from .ldm_checkpoint import load_ldm
 from .model import Zero123
 from .pose import POSE_TOKENS
@@ -28,6 +29,7 @@ from .stored_tensor import Wanted
 
 __all__ = ["announce", "load_zero123", "model_folder", "save_zero123", "weights_files"]
 
+CHECKOUT = Path(__file__).resolve().parents[3]  # the folder with load/, in either host
 STABLE_ZERO123 = re.compile(r"(?<![a-z])stable[-_ ]?zero[-_ ]?123", re.IGNORECASE)
 ZERO123 = re.compile(r"zero[-_ ]?123", re.IGNORECASE)
 WORTH_CONVERTING = 1 << 30  # bytes of a single file
@@ -78,17 +80,21 @@ def weights_files(path: str | Path, config: str | None = None) -> list[Path]:
 
 def located(path: str | Path) -> Path:
     """The file or folder that `path` names, fetched from the hub if it is an id; else one line on what to give."""
+    if str(path).startswith(HUB):
+        return hub_folder(str(path).removeprefix(HUB))
     place = Path(path)
-    if place.is_file():
-        return place
-    if not place.exists() and is_hub_id(str(path)):
-        return hub_folder(str(path))
-    return model_folder(place)
+    if not place.exists() and not place.is_absolute() and (CHECKOUT / place).exists():
+        place = CHECKOUT / place  # what ships with the project is found from any folder
+    return place if place.is_file() else model_folder(place)
 
 
 def model_folder(path: str | Path) -> Path:
     """`path` if it is a folder with a model; else one line on what it is and what to give instead."""
     folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        regular_file(folder)
+    if not folder.exists() and looks_like_hub_id(str(path)):
+        raise UserError(f"{folder}: no such folder of Zero-1-to-3 weights; a model of the hub is written {HUB}{path}")
     if folder.suffix in FILE_SUFFIXES and not folder.exists():
         raise UserError(f"{folder}: no such file of Zero-1-to-3 weights; {_where_from('fetches them')}")
     if not folder.is_dir():

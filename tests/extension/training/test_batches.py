@@ -144,7 +144,7 @@ def test_examples_are_a_source_and_different_targets(packed):
 
 
 def test_a_folder_without_views_is_refused_by_name(tmp_path):
-    with pytest.raises(UserError, match=r"no images.npy; make it with scripts/render_views.py --packed"):
+    with pytest.raises(UserError, match=r"images.npy: missing; make it with scripts/render_views.py --packed"):
         PackedViews(str(tmp_path))
 
 

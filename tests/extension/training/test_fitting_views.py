@@ -12,7 +12,7 @@ SMALL = Settings(image_size=8, fovy_deg=20.0, camera_distance=3.8)
 
 def packed(folder, **meta):
     np.save(folder / "images.npy", np.full((1, 5, 32, 32, 4), 255, np.uint8))
-    np.save(folder / "cameras.npy", np.zeros((1, 5, 3, 4), np.float32))
+    np.save(folder / "cameras.npy", np.broadcast_to(np.eye(3, 4, dtype=np.float32), (1, 5, 3, 4)))
     if meta:
         (folder / "meta.json").write_text(json.dumps({"layout": "cascade", **meta}))
     return str(folder)

@@ -142,7 +142,7 @@ def test_pictures_are_resized_and_transparent_colours_do_not_bleed(tmp_path):
 
 def test_packed_views_are_resized_too(tmp_path):
     np.save(tmp_path / "images.npy", np.full((2, 4, 8, 8, 4), 255, np.uint8))
-    np.save(tmp_path / "cameras.npy", np.zeros((2, 4, 3, 4), np.float32))
+    np.save(tmp_path / "cameras.npy", np.broadcast_to(np.eye(3, 4, dtype=np.float32), (2, 4, 3, 4)))
     views = open_views(str(tmp_path), image_size=4)
     assert isinstance(views, PackedViews) and views.has_nearby_views
     assert views.rgba(torch.tensor([1]), torch.tensor([[0, 3]])).shape == (1, 2, 4, 4, 4)
