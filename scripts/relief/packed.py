@@ -16,9 +16,10 @@ import numpy as np
 import trimesh
 from rendering.engines import in_processes
 from rendering.folder import load_mesh, mesh_names
+from rendering.lights import any_light, usual_light
 from rendering.packed import prepare
 from rendering.record import keep_settings, refuse_others
-from rendering.stretch import drawn_light, stretched
+from rendering.stretch import stretched
 from tqdm import tqdm
 
 from relief.framing import framed
@@ -99,7 +100,7 @@ def reliefs(index: int, pictures: Pictures) -> list[tuple[TrueRelief, float]]:
     if pictures.variants:
         mesh = stretched(mesh, rng)
     caster = Caster(mesh)
-    light = drawn_light(rng) if pictures.split == "train" else Light(rng.uniform(-180, 180))
+    light = any_light(rng) if pictures.split == "train" else usual_light(rng)
     found = []
     for _ in range(pictures.views):
         elevation_deg = rng.uniform(*pictures.elevation_deg)
@@ -108,7 +109,7 @@ def reliefs(index: int, pictures: Pictures) -> list[tuple[TrueRelief, float]]:
         framing = framed(
             caster.points, elevation_deg, rng.uniform(-180, 180), fovy_deg, rng.uniform(*pictures.object_ratio)
         )
-        found.append((caster.relief(framing, light), elevation_deg))
+        found.append((caster.relief(framing, Light.in_the_world(*light)), elevation_deg))
     return found
 
 

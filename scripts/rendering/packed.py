@@ -15,8 +15,9 @@ from reconstruction.engine import WorkerDied
 
 from rendering.engines import work
 from rendering.folder import load_mesh, mesh_names
+from rendering.lights import any_light
 from rendering.record import keep_settings, refuse_others
-from rendering.stretch import drawn_light, stretched
+from rendering.stretch import stretched
 from rendering.views import render
 from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
@@ -90,7 +91,7 @@ class MeshFiles:
             raise UserError(f"{path}: cannot be read ({error}); move it elsewhere and begin again") from error
         if not self.options.variants:
             return render(scene, self.options, rng)
-        return render(stretched(scene, rng), self.options, rng, drawn_light(rng))
+        return render(stretched(scene, rng), self.options, rng, any_light(rng))
 
 
 @lru_cache(maxsize=1)  # the variants of a mesh follow each other

@@ -1,7 +1,7 @@
 """Variants of a mesh for training: few things made by people have to stand for many.
 
-A variant is mirrored or not, stretched along its own axes, its materials recoloured, its light anywhere and of any
-strength. What is drawn depends on the generator alone.
+A variant is mirrored or not, stretched along its own axes, its materials recoloured. What is drawn depends on the
+generator alone.
 """
 
 import numpy as np
@@ -10,17 +10,12 @@ from jaxtyping import Float
 from numpy import ndarray
 from PIL import Image
 
-from threestudio.models.mesh_renderer import Light, base_colour
+from threestudio.models.mesh_renderer import base_colour
 
 STRETCH = 0.25  # of the logarithm of each axis' scale, at most
 RECOLOURED = 0.5  # of the variants; within one, each material with the same probability
 GAIN = (0.5, 1.4)
 TEXTURE_SIDE = 256  # pixels: the views are small
-AMBIENT, LIGHT_ELEVATION_DEG = (0.4, 1.0), (-10.0, 85.0)
-
-
-def drawn_light(rng: np.random.Generator) -> Light:
-    return Light(rng.uniform(-180.0, 180.0), rng.uniform(*LIGHT_ELEVATION_DEG), rng.uniform(*AMBIENT))
 
 
 def stretched(scene: trimesh.Scene, rng: np.random.Generator) -> trimesh.Scene:

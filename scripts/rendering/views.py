@@ -11,8 +11,9 @@ from cascade_zero123.zero123.pose import pose_from_world_to_camera
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
+from rendering.lights import DiffuseLight, usual_light
 from threestudio.cameras import orbit
-from threestudio.models.mesh_renderer import Light, render_mesh
+from threestudio.models.mesh_renderer import render_mesh
 
 FRONT_HALF_WIDTH_DEG = 50.0
 SOURCE_ELEVATION_DEG = (-5.0, 25.0)
@@ -61,13 +62,12 @@ def render(
     mesh: trimesh.Trimesh | trimesh.Scene,
     options: argparse.Namespace,
     rng: np.random.Generator,
-    light: Light | None = None,
+    light: DiffuseLight | None = None,
 ) -> tuple[UInt8[ndarray, "view h w 4"], Float[ndarray, "view 3 4"], Float[ndarray, "view 3"]]:
     """Pictures, world-to-camera matrices and angles of one object, all in the same light, drawn where none is given."""
     torch.set_num_threads(1)
     angles = view_angles(options, rng)
     c2w = orbit(*torch.from_numpy(angles).T)
-    light = light or Light(rng.uniform(-180.0, 180.0))
-    lit = (options.shading, light.azimuth_deg, light.elevation_deg, light.ambient)
-    images = render_mesh(mesh, c2w, options.fovy_deg, options.size, options.size, options.supersample, *lit)
+    camera = (c2w, options.fovy_deg, options.size, options.size)
+    images = render_mesh(mesh, *camera, options.supersample, options.shading, *(light or usual_light(rng)))
     return images, torch.linalg.inv(c2w)[:, :3].float().numpy(), angles.astype(np.float32)

@@ -11,15 +11,18 @@ from script_loading import SCRIPTS
 sys.path.insert(0, str(SCRIPTS))
 from relief.framing import HALF_HEIGHT, framed  # noqa: E402
 from relief.truth import Caster, FilledGrid  # noqa: E402
+from rendering.lights import DiffuseLight  # noqa: E402
 
 from threestudio.models.mesh_renderer import Light, render_mesh  # noqa: E402
 from threestudio.relief.network import LAYER_OFFSETS, LAYERS_SIZE, SIZE  # noqa: E402
+
+LIGHT = Light.in_the_world(*DiffuseLight(30.0))
 
 
 def relief(mesh, elevation_deg=0.0, azimuth_deg=0.0, fovy_deg=20.0, object_ratio=0.75):
     caster = Caster(mesh)
     framing = framed(caster.points, elevation_deg, azimuth_deg, fovy_deg, object_ratio)
-    return caster.relief(framing, Light(30.0))
+    return caster.relief(framing, LIGHT)
 
 
 def box_in_picture(alpha):
@@ -53,8 +56,10 @@ def test_the_picture_is_what_the_renderer_makes():
     mesh = trimesh.creation.icosphere(3, 0.5)
     caster = Caster(mesh)
     framing = framed(caster.points, 10.0, 30.0, 20.0, 0.75)
-    rendered = render_mesh(mesh, torch.from_numpy(framing.c2w)[None], 20.0, SIZE, SIZE, 2, "diffuse", 30.0)[0]
-    made = caster.picture(framing, Light(30.0))
+    rendered = render_mesh(
+        mesh, torch.from_numpy(framing.c2w)[None], 20.0, SIZE, SIZE, 2, "diffuse", *DiffuseLight(30.0)
+    )[0]
+    made = caster.picture(framing, LIGHT)
     assert (np.abs(made.astype(int) - rendered) > 2).mean() < 0.005
 
 
