@@ -20,7 +20,7 @@ CHECKPOINT = "last.pt"
 
 @dataclass(frozen=True)
 class Training:
-    steps: int = 3000
+    steps: int = 8000
     batch_size: int = 8
     learning_rate: float = 1e-3  # at its highest; a cosine to 0
     warm_up: int = 50  # steps
