@@ -31,7 +31,7 @@ from .novel_view import (
 )
 from .ranges import one_of, within
 from .seeding import LARGEST_SEED
-from .views_output import as_bytes, camera_list, labelled_rows
+from .views_output import as_bytes, camera_list, labelled_rows, sheet
 from .zero123.pose import Pose
 from .zero123.precision import dtype_of
 from .zero123.sampler import MOST_STEPS, SCALES
@@ -122,8 +122,7 @@ class NovelViewSystem(BaseSystem):
         self.save_image("input.png", as_bytes(views.base.source[0]))
         views.base.prompts.save(self.get_save_path("prompt-views"))
         self.save_json("cameras.json", camera_list(views, files, fovy_deg))
-        rows = [[{"type": "rgb", "img": cell} for cell in row] for row in labelled_rows(views)]
-        self.save_image_grid("grid.png", rows)
+        self.save_image("grid.png", sheet(labelled_rows(views)))
         if len(files) > 1:
             self.save_img_sequence("turntable", "views", r"(\d+)\.png", save_format="mp4", fps=self.cfg.fps)
         threestudio.info(f"{len(files)} novel views, and all of them at a glance: {self.get_save_path('grid.png')}")

@@ -38,6 +38,13 @@ def labelled_rows(views: NovelViews) -> list[list[Cell]]:
     return rows
 
 
+def sheet(rows: list[list[Cell]]) -> Picture:
+    """Rows below one another, the shorter ones with paper behind them."""
+    longest = max(len(row) for row in rows)
+    paper = np.broadcast_to(np.array(PAPER, dtype=np.uint8), rows[0][0].shape)
+    return np.concatenate([np.concatenate([*row, *[paper] * (longest - len(row))], axis=1) for row in rows])
+
+
 def pose_labels(poses: Pose) -> list[str]:
     """Azimuth and elevation: `+45, 10`."""
     pairs = zip(poses.azimuth_deg.tolist(), poses.elevation_deg.tolist(), strict=True)

@@ -91,6 +91,12 @@ def test_upstream_s_components_have_every_key(config):
         assert set(block) <= set(keys.split()), path
 
 
+def test_after_training_there_is_nothing_to_test():
+    """Upstream's launch.py asks for tests after every training."""
+    views = {"train_folder": "train", "val_folder": "val"}
+    assert len(threestudio.find("rendered-views-datamodule")(views).test_dataloader()) == 0
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_this_runtime_takes_them_too(path):
     cfg = load_config(str(path))

@@ -89,6 +89,10 @@ class RenderedViewsDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         return DataLoader(self.val, batch_size=None)
 
+    def test_dataloader(self) -> DataLoader:
+        """Nothing: upstream's launch.py tests whatever it has trained."""
+        return DataLoader([])
+
     def sample_images(self, count: int) -> Float[Tensor, "view channel h w"]:
         """Source views of training objects, spread evenly, as the model sees them."""
         objects = torch.linspace(0, len(self.train_views) - 1, min(count, len(self.train_views))).long()
