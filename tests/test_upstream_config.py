@@ -160,6 +160,14 @@ def test_every_component_accepts_upstreams_keys_and_the_resolvers_give_upstreams
         threestudio.find(cfg.system[f"{part}_type"])(cfg.system[part])
 
 
+def test_with_upstream_s_own_guidance_it_trains_unchanged(workplace, capsys):
+    Path("zero123.yaml").write_text(CONFIG.replace("cascade-zero123-guidance", "zero123-guidance"))
+    assert launch.main(["--config", "zero123.yaml", "--train", "trainer.max_steps=1"]) == 0
+    assert capsys.readouterr().err == ""
+    (trial,) = Path("results/upstream").iterdir()
+    assert (trial / "save" / "it1-test.mp4").is_file()
+
+
 def test_it_trains_and_says_what_makes_no_sense_without_cuda(workplace, capsys):
     assert launch.main(["--config", "zero123.yaml", "--train"]) == 0
     said = capsys.readouterr()

@@ -57,6 +57,23 @@ class Zero123Guidance(BaseObject):
     def set_source(self, rgba: Float[Tensor, "h w 4"]) -> None:
         self.cascade.set_source(rgba)
 
+    @property
+    def sees_opacity(self) -> bool:
+        return self.cascade.sees_opacity
+
+    @property
+    def source(self) -> Float[Tensor, "1 c h w"]:
+        """The picture as the model sees it."""
+        return self.cascade.source
+
+    @property
+    def prompts(self) -> Any:
+        """No views, in the shape in which the cascade has some."""
+        return self.cascade.prompts
+
+    def one_step_views(self, *camera: Float[Tensor, "view"], **kwargs: Any) -> Float[Tensor, "view h w c"]:
+        return self.cascade.one_step_views(*camera, **kwargs)
+
     def __call__(self, rgb: Float[Tensor, "view h w c"], *camera: Any, **batch: Any) -> dict[str, Any]:
         return self.cascade(rgb, *camera, **batch)
 
