@@ -19,29 +19,32 @@ def decay_of(checkpoint: Path, steps: int, name: str, out: Path, overrides: Sequ
     """A run of so many steps from `checkpoint`, of which OUT keeps a copy: what it is of may move on."""
     if steps < 1:
         raise UserError(f"{steps} steps; a decay takes at least 1")
-    start = _kept(checkpoint, out / f"{name}-start")
+    start = kept_start(out, name)
+    if not start.is_file():
+        _keep(checkpoint, start)
     first = _first_step(start, load_checkpoint(start))
     schedule = {
         "system.constant_steps": first,
         "system.decay_steps": first + steps,
         "trainer.max_steps": first + steps,
     }
-    falling = [f"{key}={value}" for key, value in schedule.items()]
+    falling = [*(f"{key}={value}" for key, value in schedule.items()), "system.stop_at=null"]
     return Run(name, str(start.with_name("config.yaml")), [*falling, *overrides], start)
 
 
-def _kept(checkpoint: Path, folder: Path) -> Path:
-    """The copy, made once, with the config of its run beside it."""
-    copy = folder / "start.ckpt"
-    if not copy.is_file():
-        config = checkpoint.parent.parent / "configs/parsed.yaml"
-        if not config.is_file():
-            raise UserError(f"{config}: missing; {checkpoint} has to lie in the ckpts folder of its run")
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(config, copy.with_name("config.yaml"))
-        with atomic_path(copy) as unfinished:
-            shutil.copyfile(checkpoint, unfinished)
-    return copy
+def kept_start(out: Path, name: str) -> Path:
+    """Where the copy lies, with the config of its run beside it."""
+    return out / f"{name}-start" / "start.ckpt"
+
+
+def _keep(checkpoint: Path, copy: Path) -> None:
+    config = checkpoint.parent.parent / "configs/parsed.yaml"
+    if not config.is_file():
+        raise UserError(f"{config}: missing; {checkpoint} has to lie in the ckpts folder of its run")
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(config, copy.with_name("config.yaml"))
+    with atomic_path(copy) as unfinished:
+        shutil.copyfile(checkpoint, unfinished)
 
 
 def _first_step(file: Path, checkpoint: dict[str, Any]) -> int:

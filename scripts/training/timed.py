@@ -4,10 +4,11 @@ Shares of the time, and what of it is measured on the way:
 
     until 20 %   views are rendered, on all cores; as many as the first ones say there is time for
     until 62 %   Base is trained at a constant rate
-    then         its decay, of a fifth of the steps so far
-    then         the Refiner, of as many steps as Base's speed leaves time for
+    until 75 %   its decay, of three tenths of the steps so far
+    until 95 %   the Refiner, of as many steps, which are slower
 
-Each part is a process of its own that keeps a checkpoint a minute, so that whatever ends it costs a minute at most.
+Each part is a process of its own that keeps a checkpoint a minute, so that whatever ends it costs a minute at most, and
+goes on from there when all is called again.
 """
 
 import subprocess
@@ -19,17 +20,17 @@ from pathlib import Path
 
 from threestudio.errors import UserError
 from threestudio.utils.checkpoint import load_checkpoint
-from training.decay import decay_of
-from training.runs import ROOT, Run, stopped, trained
+from training.decay import decay_of, kept_start
+from training.runs import ROOT, Run, last_checkpoint, stopped, trained
 
-RENDERED, CONSTANT, DECAYED = 0.2, 0.62, 0.78  # shares of the time at which a part is to be over
-REFINED = 0.95
-DECAY = 0.2  # of the steps before
-COST_OF_A_REFINER = 1.6  # of its step in Base's steps (docs/results.md: 1.46), and the pool that is filled first
+RENDERED, CONSTANT = 0.2, 0.62  # shares of the time at which these are to be over
+DECAY = (
+    0.3  # of the steps before; so many are the Refiner's too, each of which takes 1.5 times as long (docs/results.md)
+)
 EVERY_MINUTE = ["checkpoint.every_n_train_steps=null", "checkpoint.train_time_interval=60"]
 ENDLESS = ["system.decay_steps=0", "trainer.max_steps=100000000", "trainer.val_check_interval=1000"]
 VIEWS = ["--layout", "cascade", "--packed"]
-VALIDATION_OBJECTS, FEWEST, MOST = 48, 64, 6000
+VALIDATION_OBJECTS, FEWEST, MOST = 48, 64, 20_000
 REAL_OBJECTS = 400  # about as many models are trained on
 MOST_VARIANTS = 8
 
@@ -74,13 +75,12 @@ def train_within(
     shared = [*rendered(out / "data", clock, package), *EVERY_MINUTE, *device.shared]
     encoder_steps = max(1, min(1200, round(device.encoder_steps_a_minute * minutes)))
     endless = [*ENDLESS, f"system.encoder_steps={encoder_steps}"]
-    seconds = clock.until(CONSTANT)
     constant = Run("base-constant", configs[0], [*shared, *endless, *device.base, *overrides])
-    checkpoint = stopped(constant, out, seconds)
-    steps = int(load_checkpoint(checkpoint)["global_step"])
-    decay = decay_of(checkpoint, max(1, round(DECAY * steps)), "base", out)
-    base = trained(decay, out) / "base"
-    count = max(2, round(steps * max(0.0, clock.until(REFINED)) / seconds / COST_OF_A_REFINER))
+    if not kept_start(out, "base").is_file():
+        stopped(constant, out, clock.until(CONSTANT))
+    checkpoint = last_checkpoint(out, constant.name)
+    count = max(2, round(DECAY * load_checkpoint(checkpoint)["global_step"]))
+    base = trained(decay_of(checkpoint, count, "base", out), out) / "base"
     falling = [f"system.constant_steps={count // 3}", f"system.decay_steps={count}", f"trainer.max_steps={count}"]
     start = [f"system.init_weights={base}", f"trainer.val_check_interval={count}"]
     return trained(Run("refiner", configs[1], [*shared, *falling, *start, *device.refiner, *overrides]), out)

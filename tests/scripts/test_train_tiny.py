@@ -47,16 +47,24 @@ def test_in_one_command_and_within_minutes_there_is_a_pair(tmp_path, monkeypatch
     monkeypatch.setitem(timed, "rendered", lambda folder, clock, package: [])
     if device == "cuda":
         monkeypatch.setitem(train_tiny.trained.__globals__, "LAUNCH", str(TESTS / "pretend_accelerator.py"))
-    small = ["data.batch_size=2", "data.num_workers=1" if device == "cuda" else "data.num_workers=0"]
+    small = [
+        "system.warmup_steps=1",
+        "data.batch_size=2",
+        "data.num_workers=1" if device == "cuda" else "data.num_workers=0",
+    ]
     train_tiny.main(given(tmp_path, tmp_path / "load", device=device, minutes=0.1), small)
     out = tmp_path / "out"
     constant, base = (
         timed["load_checkpoint"](out / f"runs/{name}/ckpts/last.ckpt") for name in ("base-constant", "base")
     )
-    assert constant["global_step"] >= 1 and base["global_step"] > constant["global_step"]
+    steps = constant["global_step"]
+    assert steps >= 1 and base["global_step"] == steps + max(2, round(timed["DECAY"] * steps))
     assert base["config"]["trainer"].get("precision") == ("bf16-mixed" if device == "cuda" else None)
-    refiner = load_zero123(str(tmp_path / "load/refiner")).unet.conv_in.weight
-    assert (refiner != load_zero123(str(tmp_path / "load/base")).unet.conv_in.weight).any()
+    models = [
+        load_zero123(str(place)) for place in (tmp_path / "load/refiner", tmp_path / "load/base", tmp_path / "init")
+    ]
+    refiner, _, start = (model.unet.conv_in.weight for model in models)
+    assert (refiner != start).any()
 
 
 def test_as_many_views_are_rendered_as_there_is_time_for(tmp_path, monkeypatch):

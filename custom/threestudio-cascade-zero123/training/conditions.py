@@ -19,10 +19,14 @@ TARGET = 1
 
 def context_of(model: Zero123, batch: Batch) -> Context:
     """Source and context views with their poses to the target (Eq. 9-11)."""
-    shown = [column for column in range(batch["images"].shape[1]) if column != TARGET]
-    views = Pose(*(batch[key][:, shown].flatten() for key in POSE_KEYS))
+    views = Pose(*(_shown(batch[key]).flatten() for key in POSE_KEYS))
     targets = Pose(*(batch[key][:, TARGET] for key in POSE_KEYS))
-    return context_of_rows(model, batch["images"][:, shown], views, targets)
+    return context_of_rows(model, _shown(batch["images"]), views, targets)
+
+
+def _shown(columns: Tensor) -> Tensor:
+    """All but the target's."""
+    return torch.cat([columns[:, :TARGET], columns[:, TARGET + 1 :]], dim=1)
 
 
 def drop_conditions(context: Context, probability: float, generator: torch.Generator) -> Context:

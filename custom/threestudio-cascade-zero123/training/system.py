@@ -274,9 +274,9 @@ class Zero123Training(BaseSystem):
             raise failure
 
     def write_weights(self, folder: str) -> None:
-        base = copy.deepcopy(self.base).half()
+        base = copy.deepcopy(self.base).half().cpu()
         if self.cfg.refiner:
-            save_cascade(base, copy.deepcopy(self.refiner).half(), folder)
+            save_cascade(base, copy.deepcopy(self.refiner).half().cpu(), folder)
         else:
             save_zero123(base, f"{folder}/base")
 

@@ -66,4 +66,4 @@ def grid(views: dict[str, Float[Tensor, "b channel h w"]], batch: Batch) -> Floa
 
 
 def _columns(batch: Batch, columns: list[int]) -> Batch:
-    return {key: value[:, columns] for key, value in batch.items()}
+    return {key: torch.stack([value[:, column] for column in columns], dim=1) for key, value in batch.items()}
