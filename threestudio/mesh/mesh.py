@@ -16,6 +16,7 @@ class Mesh:
     positions: Float[np.ndarray, "vertex 3"]
     faces: Int[np.ndarray, "face 3"]
     colors: Float[np.ndarray, "vertex 3"] | None = None  # in [0, 1]
+    paired: bool = False  # faces 2k and 2k + 1 are the halves (a b c) and (a c d) of a quadrilateral
 
     @property
     def normals(self) -> Float[np.ndarray, "vertex 3"]:

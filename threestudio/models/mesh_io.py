@@ -139,7 +139,7 @@ def _obj_text(
     if save_normal:
         parts.append(_rows("vn", _y_up(surface.normals)))
         indices[2] = surface.faces
-    parts.append(_face_rows(indices))
+    parts.append(_face_rows(indices, surface.paired))
     return "\n".join(parts) + "\n"
 
 
@@ -148,12 +148,22 @@ def _rows(keyword: str, values: Float[np.ndarray, "row column"]) -> str:
     return "\n".join([pattern] * len(values)) % tuple(values.reshape(-1).tolist())
 
 
-def _face_rows(indices: list[Int[np.ndarray, "face 3"] | None]) -> str:
-    """`f v/vt/vn` for each corner, counted from 1; absent ones are left out."""
-    given = [index for index in indices if index is not None]
+def _face_rows(indices: list[Int[np.ndarray, "face 3"] | None], paired: bool) -> str:
+    """`f v/vt/vn` for each corner, counted from 1; absent ones are left out. Halves that no seam divides become one."""
     corner = "/".join("" if index is None else "%d" for index in indices).rstrip("/")
-    numbers = np.stack(given, axis=-1) + 1
-    return "\n".join([" ".join(["f", *[corner] * 3])] * len(numbers)) % tuple(numbers.reshape(-1).tolist())
+    numbers = np.stack([index for index in indices if index is not None], axis=-1) + 1
+    if not paired:
+        return _rows_of_faces(corner, numbers)
+    first, second = numbers[0::2], numbers[1::2]
+    whole = (first[:, [0, 2]] == second[:, [0, 1]]).all(axis=(1, 2))
+    quads = np.concatenate([first[whole], second[whole][:, 2:]], axis=1)
+    rest = np.concatenate([first[~whole], second[~whole]])
+    return "\n".join(_rows_of_faces(corner, part) for part in (quads, rest) if len(part))
+
+
+def _rows_of_faces(corner: str, numbers: Int[np.ndarray, "face corner index"]) -> str:
+    row = " ".join(["f", *[corner] * numbers.shape[1]])
+    return "\n".join([row] * len(numbers)) % tuple(numbers.reshape(-1).tolist())
 
 
 def _to_y_up_trimesh(mesh: Mesh | TexturedMesh, scale: float) -> trimesh.Trimesh:

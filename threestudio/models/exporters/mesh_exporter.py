@@ -14,6 +14,7 @@ import threestudio
 from threestudio.mesh.budget import within_budget
 from threestudio.mesh.description import described, small_charts
 from threestudio.mesh.mesh import Mesh, TexturedMesh
+from threestudio.mesh.quads import in_quads
 from threestudio.mesh.view_colors import colors_from_views
 from threestudio.models import mesh_cleaning
 from threestudio.models.exporters.base import Exporter, ExporterOutput
@@ -49,6 +50,7 @@ class MeshExporter(Exporter):
         xatlas_pack_options: dict = field(default_factory=dict)
         context_type: str = "cpu"  # upstream's choice of an OpenGL or CUDA rasteriser; this one needs neither
         max_faces: int = within(40_000, 0, 10**8)  # 0 keeps all
+        remesh: str = one_of("triangles", "quads")  # quads needs pynanoinstantmeshes; they are whole in OBJ alone
         # Largest side, for printing: millimetres in OBJ, PLY and STL, metres in GLB; 0 leaves it as it is.
         size_mm: float = within(0.0, 0, 1e6, "millimetres")
         smooth_iterations: int = within(5, 0, 1000)  # of Taubin smoothing; 0 for none
@@ -74,10 +76,16 @@ class MeshExporter(Exporter):
 
     def surface(self) -> Mesh:
         """The object's outside, clean and within the face budget."""
-        if self.refined is not None:
-            return within_budget(self.refined.mesh, self.cfg.max_faces)
-        mesh = self._without_floaters(self.geometry.isosurface())
-        return within_budget(mesh_cleaning.smooth(mesh, self.cfg.smooth_iterations), self.cfg.max_faces)
+        mesh = self.isosurface() if self.refined is None else self.refined.mesh
+        make = in_quads if self.cfg.remesh == "quads" else within_budget
+        return make(mesh, self.cfg.max_faces)
+
+    def isosurface(self) -> Mesh:
+        """Without what floats beside the object, smoothed."""
+        cfg, mesh = self.geometry.cfg, self.geometry.isosurface()
+        if cfg.isosurface_remove_outliers:
+            mesh = mesh_cleaning.remove_floaters(mesh, cfg.isosurface_outlier_n_faces_threshold)
+        return mesh_cleaning.smooth(mesh, self.cfg.smooth_iterations)
 
     def textured(self, surface: Mesh) -> Mesh | TexturedMesh:
         """With texture coordinates if `save_uv`, and an albedo image if `save_texture` too."""
@@ -120,11 +128,6 @@ class MeshExporter(Exporter):
     def scale(self, surface: Mesh) -> float:
         """Millimetres a world unit; 1 where no size is asked for."""
         return self.cfg.size_mm / float(np.ptp(surface.positions, axis=0).max()) if self.cfg.size_mm > 0 else 1.0
-
-    def _without_floaters(self, mesh: Mesh) -> Mesh:
-        cfg = self.geometry.cfg
-        smallest = cfg.isosurface_outlier_n_faces_threshold
-        return mesh_cleaning.remove_floaters(mesh, smallest) if cfg.isosurface_remove_outliers else mesh
 
     def _output(self, name: str, mesh: Mesh | TexturedMesh) -> ExporterOutput:
         save_type = name.partition("-")[0]
