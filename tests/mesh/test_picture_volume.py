@@ -82,6 +82,17 @@ def test_a_part_that_the_field_has_lost_is_put_back_in_one_piece():
     assert outline_iou(started(sphere(0.3), view, StartConfig(faces=6000, fill_missing=False)), view) < 0.93
 
 
+def test_a_hole_that_the_picture_does_not_show_is_closed_and_one_that_it_shows_stays():
+    ring = torus(0.4, 0.1)
+    turned = lambda points: ring(points[:, [1, 2, 0]])  # noqa: E731, seen from the front as a ring
+    disc = union(turned, lambda points: torch.maximum(sphere(0.4)(points), points[:, 0].abs() - 0.05))
+    small_hole = lambda points: torch.maximum(disc(points), 0.03 - points[:, 1:].norm(dim=1))  # noqa: E731
+    closed, open_ring = started(small_hole, view_of(shape_of(disc))), started(turned, view_of(shape_of(turned)))
+    for mesh, euler in ((closed, 2), (open_ring, 0)):
+        topology = Topology.of(mesh.faces, len(mesh.positions))
+        assert topology.vertex_count - len(topology.edges) + len(topology.faces) == euler
+
+
 def test_a_sheet_thinner_than_the_blur_is_not_lost_and_stays_thin():
     def sheet(points):
         beyond = points.abs() - torch.tensor([0.012, 0.35, 0.35])

@@ -40,7 +40,7 @@ SMALLEST_PART = 0.002  # of the picture's mask: smaller islands of it are dust
 
 @dataclass
 class StartConfig:
-    faces: int = within(24_000, 100, 2_000_000)  # about
+    faces: int = within(32_000, 100, 2_000_000)  # about
     smoothing: float = within(2.0, 0, 100, "cells")  # standard deviation: a field of 64 px knows nothing finer
     widest_pit: float = within(0.15, 0, 1)  # that is filled, as a share of the object's larger side in the picture
     fill_missing: bool = True  # columns that the picture says are full and the field leaves empty
@@ -234,7 +234,7 @@ def with_missing_columns(
     """Columns of the mask that are empty, filled around the middle of what the field has there, or beside it."""
     full = (inside > 0).any(axis=2)
     around = np.ones((3, 3), dtype=bool)
-    missing = mask & ~ndimage.binary_dilation(full, around, iterations=RIM)
+    missing = mask & ~ndimage.binary_dilation(full, around, iterations=RIM) | enclosed(mask & ~full, mask)
     if not missing.any() or not full.any():
         return inside
     missing = mask & ~full & ndimage.binary_dilation(missing, around, iterations=RIM)
@@ -249,6 +249,17 @@ def with_missing_columns(
     layer = np.arange(inside.shape[2])
     added = (half[..., None] - np.abs(layer - middle[..., None])) / 2.0
     return np.where(reached[..., None], np.maximum(inside, np.clip(added, -1.0, 1.0)), inside)
+
+
+def enclosed(
+    empty: Bool[np.ndarray, "row column"], mask: Bool[np.ndarray, "row column"]
+) -> Bool[np.ndarray, "row column"]:
+    """Holes in the columns that are full which are none in the mask: no fit could close them."""
+    holes, count = ndimage.label(empty)
+    open_ones = np.unique(holes[ndimage.binary_dilation(~mask, np.ones((3, 3), dtype=bool))])
+    closed = np.ones(count + 1, dtype=bool)
+    closed[open_ones] = closed[0] = False
+    return closed[holes]
 
 
 def mean_within(

@@ -13,8 +13,8 @@ from scipy import ndimage
 from threestudio.mesh.mesh import Mesh
 from threestudio.models.reference_view import FirstHits, ReferenceView
 
-FADE_COSINES = (0.1, 0.35)  # between normal and view: no picture below the first, picture alone above the second
-OUTLINE_MARGINS = (0.005, 0.018)  # the same for the distance to an outline, as fractions of the picture's height
+FADE_COSINES = (0.05, 0.2)  # between normal and view: no picture below the first, picture alone above the second
+OUTLINE_MARGINS = (0.0, 0.004)  # the same for the distance to an outline, as fractions of the picture's height
 DEPTH_JUMP = 0.04  # neighbouring pixels this far apart, as a fraction of the object, belong to different parts
 DEPTH_MAP_HEIGHT = 256
 # The field was fitted to the picture: larger differences are misalignments, and would spoil the unseen side.
