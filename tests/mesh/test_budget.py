@@ -3,6 +3,7 @@ import pytest
 import trimesh
 
 from threestudio.mesh.budget import within_budget
+from threestudio.mesh.crossings import crossing_edges
 from threestudio.mesh.description import described, small_charts
 from threestudio.mesh.mesh import Mesh
 from threestudio.mesh.topology import Topology
@@ -43,6 +44,16 @@ def test_the_line_says_parts_and_size():
     assert described(RING_AND_BALL).endswith("closed, manifold, 2 parts, 1.00 x 1.00 x 0.40")
     assert described(RING_AND_BALL, 50.0).endswith("50.00 x 50.00 x 20.00 mm")
     assert "not closed and manifold" in described(Mesh(RING_AND_BALL.positions, RING_AND_BALL.faces[1:]))
+
+
+def test_a_surface_that_goes_through_itself_is_found_and_said():
+    ball = trimesh.creation.icosphere(subdivisions=2, radius=0.3)
+    apart, through = (
+        as_mesh(trimesh.util.concatenate([ball, ball.copy().apply_translation([x, 0, 0])])) for x in (1, 0.35)
+    )
+    assert crossing_edges(apart) == 0
+    assert crossing_edges(through) > 20
+    assert "edges cross the surface" in described(through) and "cross" not in described(apart)
 
 
 def test_charts_are_counted_with_the_share_of_small_ones():

@@ -6,6 +6,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from threestudio.mesh.budget import solid_of
+from threestudio.mesh.crossings import crossing_edges
 from threestudio.mesh.mesh import Mesh, TexturedMesh
 
 SMALL_CHART = 8  # pixels of its larger side
@@ -18,6 +19,8 @@ def described(mesh: Mesh, scale: float = 1.0) -> str:
     depth, width, height = np.ptp(mesh.positions, axis=0) * scale
     parts = len(solid.decompose()) if whole else 0
     kind = f"closed, manifold, {parts} part{'s' * (parts != 1)}" if whole else "not closed and manifold"
+    if whole and (crossings := crossing_edges(mesh)):
+        kind += f", {crossings} edges cross the surface"
     size = f"{width:.2f} x {depth:.2f} x {height:.2f}" + (" mm" if scale != 1.0 else "")
     return f"{len(mesh.faces):,} faces, {kind}, {size}"
 
