@@ -1,5 +1,6 @@
 # make demo    one picture to a textured mesh, with the model that ships here
 # make test    lint and tests
+# make faults  3,000 hostile inputs, and kills at random moments of a main job, a batch and a training
 # make train-tiny    that model from nothing: objects, Base, Refiner; 80 minutes of training on two cores, and rendering.
 #                    Interrupted, it goes on when called again
 # `setup` is done by the others when it is needed; PYTHON=... picks the interpreter for it.
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(TORCH)
 
-.PHONY: setup demo test lint format clean train-tiny
+.PHONY: setup demo test lint format clean train-tiny faults
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -28,6 +29,11 @@ demo: $(READY)
 
 test: lint
 	$(BIN)/python -m pytest
+
+# A failing case is printed as hypothesis found it; the counts are kept in docs/reliability.md.
+faults: $(READY)
+	FAULT_CASES=3000 $(BIN)/python -m pytest tests/faults
+	$(BIN)/python tests/faults/kills.py --kills 5
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -56,7 +56,7 @@ def border_of(image: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "pixel 3"]
 
 
 def edge_rows(length: int) -> tuple[int, ...]:
-    return (0, 1, length - 2, length - 1)
+    return tuple(sorted({0, min(1, length - 1), max(length - 2, 0), length - 1}))
 
 
 def two_greys(border: Float[np.ndarray, "pixel 3"]) -> Float[np.ndarray, "2 3"] | None:

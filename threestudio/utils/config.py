@@ -126,8 +126,10 @@ def parse_structured(fields: type, cfg: Mapping[str, Any] | DictConfig | None = 
         _refuse(refusals(fields, values, _path_of(given)), given)
         if hasattr(fields, "__post_init__"):
             parsed = OmegaConf.structured(OmegaConf.to_object(parsed))
-    except OmegaConfBaseException as error:
-        key = ".".join(part for part in (_path_of(given), error.full_key or "") if part)
+    except (OmegaConfBaseException, TypeError, AttributeError, KeyError, OverflowError) as error:
+        # OmegaConf's own know where, unless it is a block where a list is to be, a list of another length, ...
+        where = getattr(error, "full_key", None) or _misfit(fields, given)
+        key = ".".join(part for part in (_path_of(given), where) if part)
         raise UserError(f"{_source_of(given, key)}: {key}: {_one_line(error)}") from None
     missing = sorted(OmegaConf.missing_keys(parsed))
     if missing:
@@ -239,6 +241,16 @@ def _with_floats(fields: type, given: Any) -> Any:
     for key in whole:
         adjusted[key] = float(given[key])
     return adjusted
+
+
+def _misfit(fields: type, given: Any) -> str:
+    """The first key whose value alone does not go into its field."""
+    for key, value in given.items_ex(resolve=False):
+        try:
+            OmegaConf.merge(OmegaConf.structured(fields), {key: value})
+        except Exception:
+            return str(key)
+    return ""
 
 
 def _refuse(found: Iterable[tuple[str, str]], given: Any) -> None:
