@@ -84,7 +84,8 @@ def quotes(part: str) -> set[str]:
 
 
 def test_every_user_error_is_quoted_by_a_test():
-    tests = "\n".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "tests").rglob("*.py")))
+    files = (file for file in sorted((ROOT / "tests").rglob("*.py")) if file != Path(__file__))
+    tests = "\n".join(file.read_text(encoding="utf-8") for file in files)
     tests = re.sub(r"\\(?=[^\w\s])", "", tests)  # regular expressions quote with backslashes
     unquoted = set()
     for file, parts in raised():
