@@ -63,8 +63,8 @@ class Clock:
         self.seconds, self.start = 60.0 * minutes, time.monotonic()
 
     def until(self, share: float) -> float:
-        """Seconds from now until this share of the time is over."""
-        return self.start + share * self.seconds - time.monotonic()
+        """Seconds from now until this share of the time is over; 0 when it is."""
+        return max(0.0, self.start + share * self.seconds - time.monotonic())
 
 
 def train_within(
