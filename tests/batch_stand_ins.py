@@ -29,6 +29,7 @@ TINY = [
     *("system.guidance.prompt_steps=2", "system.warm_start_views=3", "system.warm_start_steps=12"),
     *("system.renderer.num_samples_per_ray=16", "system.exporter.texture_size=64"),
     *("system.geometry.isosurface_resolution=24", "system.geometry.isosurface_threshold=0.4"),
+    *("system.surface.faces=1000", "system.surface.steps=20", "system.surface.field_views=4"),
 ]
 
 
