@@ -73,7 +73,8 @@ def test_larger_views_of_other_objects_are_refused(tmp_path):
     given = options(tmp_path, "128-px")
     truth = exploration.HeldOut(given.views, 0)
     assert exploration.views_for(base, run, truth, given).size == 2 * SIZE
-    np.save(tmp_path / "large/cameras.npy", cameras + 1)
+    cameras[..., 3] += 1.0
+    np.save(tmp_path / "large/cameras.npy", cameras)
     with pytest.raises(UserError, match="large: not the objects and cameras of"):
         exploration.views_for(base, run, truth, given)
 
