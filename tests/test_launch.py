@@ -95,6 +95,14 @@ def test_looking_at_a_result_needs_a_checkpoint(workplace, capsys, mode):
     assert only_error(capsys).startswith(f"{mode} needs a checkpoint: pass resume=")
 
 
+def test_a_system_without_a_mesh_has_nothing_to_export(workplace, capsys, monkeypatch):
+    assert run("trainer.max_steps=4") == 0
+    monkeypatch.setattr("threestudio.run.is_overridden", lambda step, system: step != "predict_step")
+    capsys.readouterr()
+    assert run("resume=outputs/toy/cat", mode="--export") == 2
+    assert only_error(capsys) == "toy-system has nothing to export: pass --train or --validate"
+
+
 def test_export_takes_the_trial_folders_last_checkpoint_any_number_of_times(workplace):
     assert run() == 0
     for _ in range(2):

@@ -3,7 +3,7 @@
 import json
 
 from reconstruction.job import Job
-from threestudio.utils.config import literal
+from threestudio.utils.config_input import literal
 
 DECIDED = ("data.image_path", "exp_root_dir", "name", "tag", "use_timestamp", "export_after_train", "resume")
 

@@ -89,8 +89,9 @@ class Worker:
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """Not always last.ckpt, which is written after the others; hidden ones are unfinished."""
-    written = [path for path in folder.glob("*.ckpt") if not path.name.startswith(".")]
+    """Not always last.ckpt, which is written after the others; hidden ones are unfinished, and the surface stage has
+    one of its own, which the run itself finds."""
+    written = [path for path in folder.glob("*.ckpt") if not path.name.startswith((".", "surface-"))]
     return max(written, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 

@@ -342,6 +342,22 @@ def test_tensors_of_a_shape_that_the_layout_cannot_have_are_refused_in_one_line(
     refused(write_ckpt(tmp_path / "shape.ckpt", plain | {key: torch.zeros(shape)}), config=config)
 
 
+@pytest.mark.parametrize(
+    ("key", "shape", "message"),
+    [
+        ("cond_stage_model.model.visual.conv1.weight", (2, 2), "visual.* is not OpenAI's ViT ("),
+        (
+            "cond_stage_model.model.visual.transformer.resblocks.0.attn.in_proj_bias",
+            (),
+            "visual.* is not this layout, or misshapen: ",
+        ),
+        ("model_ema.diffusion_modelout9bias", (4,), "is the average of nothing in model.diffusion_model.*"),
+    ],
+)
+def test_what_does_not_fit_the_layout_is_said(tmp_path, config, state, key, shape, message):
+    refused(write_ckpt(tmp_path / "odd.ckpt", state | {key: torch.zeros(shape)}), message, config=config)
+
+
 def test_something_else_in_a_tensor_s_place_is_named(tmp_path, config, state):
     for key in ("cc_projection.bias", "first_stage_model.quant_conv.bias"):
         refused(write_ckpt(tmp_path / "str.ckpt", state | {key: [0.0]}), key, "is a list, not a tensor", config=config)

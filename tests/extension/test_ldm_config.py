@@ -23,7 +23,11 @@ def file(tmp_path_factory):
     ("old", "new", "message"),
     [
         ("num_heads: 4", "use_scale_shift_norm: true", "use_scale_shift_norm: True; known is False"),
-        ("attn_resolutions: []", "attn_resolutions: [16]", "attn_resolutions []"),
+        (
+            "attn_resolutions: []",
+            "attn_resolutions: [16]",
+            "needs attn_resolutions [] and embed_dim equal to z_channels",
+        ),
         ("unet_config", "unot_config", "unet_config is missing"),
         ("linear_start: 0.00085", "beta_schedule: cosine", 'beta_schedule "cosine"'),
         ("linear_start: 0.00085", "parameterization: x0", 'parameterization "x0"'),
@@ -31,7 +35,7 @@ def file(tmp_path_factory):
         ("num_heads: 4", "num_heads: 5", "is [32, 32, 1, 1], expected [30, 32, 1, 1]"),
         ("num_heads: 4", "num_heads: 0", "modulo by zero"),
         ("model_channels: 32", "model_channels: 33", "must be divisible by"),
-        ("timesteps: 1000", "timesteps: 0", "not readable"),
+        ("timesteps: 1000", "timesteps: 0", "not readable as an LDM configuration ("),
         ("scale_factor: 0.18215", "scale_factor: large", "not readable"),
         ("scale_factor: 0.18215", "scale_factor: -1.0", "scaling_factor is -1.0"),
         ("scale_factor: 0.18215", "scale_factor: .inf", "scaling_factor is inf"),

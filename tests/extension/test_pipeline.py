@@ -118,7 +118,7 @@ def test_a_picture_with_transparency_is_centred_and_one_without_is_taken_as_it_i
     same[10:26, 40:56] = 1.0
     torch.testing.assert_close(pipeline(same, POSES, **settings).images, centred)
     opaque = torch.ones(20, 30, 4)
-    with pytest.raises(UserError, match="30 x 20 pixels"):
+    with pytest.raises(UserError, match="30 x 20 pixels; cut its object out, or pad it"):
         pipeline(opaque, POSES, **settings)
     white = pipeline(torch.ones(30, 30, 4), POSES, **settings).images
     picture = Image.new("RGB", (30, 30), (255, 255, 255))

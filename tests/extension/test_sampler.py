@@ -153,3 +153,10 @@ def test_eta_without_seeded_noise_is_refused():
     model = tiny_model()
     with pytest.raises(ValueError, match="seeded"):
         sample_ddim(model, context_of(model), noise_like_latents(model, 3, 0, torch.device("cpu")), 2, 1.0, eta=1.0)
+
+
+@pytest.mark.parametrize("steps", [0, 1001])
+def test_a_number_of_steps_that_no_schedule_has_is_refused(steps):
+    model = tiny_model()
+    with pytest.raises(ValueError, match=f"{steps} DDIM steps; expected 1 to 1000"):
+        sample_ddim(model, context_of(model), noise_like_latents(model, 3, 0, torch.device("cpu")), steps, 1.0)

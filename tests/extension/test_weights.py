@@ -159,9 +159,18 @@ def test_a_tensor_too_many_is_named(base):
     refused(base, UNET, "lora.up is not part of the network by", "config.json")
 
 
+def test_a_tensor_whose_name_cannot_be_printed_is_told_as_damage(base):
+    edit(base / UNET, lambda tensors: tensors.update({"a\0b": torch.zeros(1)}))
+    refused(base, UNET, "a tensor is called 'a\\x00b'; the file is damaged")
+
+
 def test_broken_json_is_named(base):
     (base / "zero123.json").write_text("{")
-    refused(base, "zero123.json", "JSON")
+    refused(base, "zero123.json: not readable as JSON (")
+    (base / "zero123.json").write_text("[1]")
+    refused(base, "zero123.json: expected a JSON object")
+    (base / "zero123.json").write_bytes(b"\xff")
+    refused(base, "zero123.json: not readable as text (")
 
 
 def test_settings_of_unknown_name_or_type_are_named(base):

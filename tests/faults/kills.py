@@ -72,8 +72,8 @@ def make_materials(folder: Path) -> Path:
 JOBS: dict[str, Command] = {"main job": main_job, "batch": batch, "training": training}
 
 
-def run(command: Sequence[str], kill_after: float | None) -> int | None:
-    """Its exit code; None where it was killed. All its processes go with it."""
+def run(command: Sequence[str], kill_after: float | None = None) -> bool:
+    """Whether it ended by itself, and well; False where it was killed. All its processes go with it."""
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -84,10 +84,10 @@ def run(command: Sequence[str], kill_after: float | None) -> int | None:
         process.communicate()
         if kill_after is None:
             raise SystemExit(f"hangs: {' '.join(command)}") from None
-        return None
-    if "Traceback" in said:
-        raise SystemExit(f"a traceback: {said[-3000:]}")
-    return process.returncode
+        return False
+    if process.returncode != 0 or "Traceback" in said:
+        raise SystemExit(f"ends with {process.returncode}: {' '.join(command)}\n{said[-3000:]}")
+    return True
 
 
 def results(outputs: Path) -> dict[str, str]:
@@ -108,18 +108,16 @@ def results(outputs: Path) -> dict[str, str]:
 def disturbed(command: Callable[[], Sequence[str]], kills: int, seconds: float, draw: random.Random) -> int:
     """How often it was killed before it ended."""
     for count in range(kills):
-        if run(command(), draw.uniform(0.2, 1.0) * seconds) is not None:
+        if run(command(), draw.uniform(0.2, 1.0) * seconds):
             return count
-    if run(command(), None) != 0:
-        raise SystemExit(f"does not end: {' '.join(command())}")
+    run(command())
     return kills
 
 
 def compared(name: str, materials: Path, kills: int, draw: random.Random) -> bool:
     with tempfile.TemporaryDirectory() as calm, tempfile.TemporaryDirectory() as killed:
         started = time.monotonic()
-        if run(JOBS[name](materials, Path(calm)), None) != 0:
-            raise SystemExit(f"{name}: does not run at all")
+        run(JOBS[name](materials, Path(calm)))
         expected, seconds = results(Path(calm)), time.monotonic() - started
         times = disturbed(lambda: JOBS[name](materials, Path(killed)), kills, seconds, draw)
         found = results(Path(killed))

@@ -118,7 +118,7 @@ def test_wrong_settings_are_refused_in_one_line():
         volume(density_bias="blob")
     with pytest.raises(UserError, match='normal_type: "exact" is unknown; known are analytic'):
         volume(normal_type="exact")
-    with pytest.raises(UserError, match="normal_type null"):
+    with pytest.raises(UserError, match="normals are needed .*, but the geometry has normal_type null"):
         volume(normal_type=None)(points(), output_normal=True)
     with pytest.raises(UserError, match="unknown activation cube"):
         volume(density_activation="cube")

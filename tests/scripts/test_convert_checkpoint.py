@@ -137,8 +137,14 @@ def test_the_pose_token_is_written_down(file, config, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["{file}", "{folder}"], "exists already"),
-        (["{folder}", "{new}.ckpt", "--to", "ldm"], "needs --template"),
-        (["{folder}", "{new}.ckpt", "--to", "ldm", "--template", "{new}"], "no such file; --template"),
+        (
+            ["{folder}", "{new}.ckpt", "--to", "ldm"],
+            "--to ldm needs --template, an original checkpoint whose layout is written",
+        ),
+        (
+            ["{folder}", "{new}.ckpt", "--to", "ldm", "--template", "{new}"],
+            "no such file; --template names an original checkpoint",
+        ),
         (["{folder}", "{new}", "--to", "ldm", "--template", "{file}"], "writes a .ckpt or a .safetensors"),
         (["{file}", "{new}", "--template", "{file}"], "--template is for --to ldm"),
         (["{new}.ckpt", "{new}"], "no such file"),
@@ -166,7 +172,10 @@ def test_a_template_of_other_sizes_is_refused_by_its_first_key_and_nothing_is_le
     [
         ("model.diffusion_model.out.2.bias", "model_ema.diffusion_modelout2bias"),
         ("model_ema.diffusion_modelout2bias", "model_ema.diffusion_modelout2bias"),
-        ("first_stage_model.decoder.mid.block_1.norm1.weight", "vae: decoder.mid_block.resnets.0.norm1.weight"),
+        (
+            "first_stage_model.decoder.mid.block_1.norm1.weight",
+            "no place for vae: decoder.mid_block.resnets.0.norm1.weight; not its template, or incomplete",
+        ),
         ("cond_stage_model.model.visual.ln_post.bias", "image_encoder: vision_model.post_layernorm.bias"),
         ("cond_stage_model.model.visual.transformer.resblocks.1.", "image_encoder: vision_model.encoder.layers.1."),
         ("cc_projection.bias", "cc_projection: bias"),

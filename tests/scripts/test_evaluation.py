@@ -1,3 +1,4 @@
+import argparse
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 import trimesh
 from cascade_zero123.metrics.psnr import LARGEST_DB, psnr
 from PIL import Image
+from script_loading import load_script
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
@@ -157,7 +159,8 @@ def test_a_run_gets_the_picture_uncut_and_its_own_folder(method, evaluation, bal
 
 def test_a_failing_run_names_its_log(evaluation, monkeypatch):
     monkeypatch.setattr(subprocess, "run", lambda arguments, **kwargs: subprocess.CompletedProcess(arguments, 2))
-    assert "log.txt" in evaluation.run(1, ["cascade"])[0]
+    (line,) = evaluation.run(1, ["cascade"])
+    assert "launch.py ended with 2, see " in line and "log.txt" in line
 
 
 def test_the_interval_of_the_mean_holds_it_and_shrinks_with_the_number_of_objects():
@@ -222,3 +225,9 @@ def test_overrides_are_told_from_methods(tmp_path):
 def test_a_missing_config_is_one_line():
     with pytest.raises(UserError, match="nothing.yaml: no such config file"):
         command.main(["--config", "nothing.yaml", "--out", "unused"])
+
+
+def test_a_folder_without_finished_runs_has_nothing_to_export_again(tmp_path):
+    arguments = argparse.Namespace(results=tmp_path, out=tmp_path / "out", row=[])
+    with pytest.raises(UserError, match=r"no finished runs \(<object>/run\) in it"):
+        load_script("ablate_export").main(arguments)

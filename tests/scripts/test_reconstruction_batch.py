@@ -1,13 +1,16 @@
 import json
+import os
 
 import pytest
 from batch_stand_ins import PlayedEngine, done, make_job, save_pictures
 from cascade_zero123.zero123.weights import save_zero123
-from reconstruction import batch
+from reconstruction import batch, ray_cluster
 from reconstruction.command import CASCADE
 from reconstruction.engine import WorkerDied
 from reconstruction.job import FAILED, RESULT, Result, read_result
+from reconstruction.measures import found_files
 from reconstruction.plan import planned, settled
+from reconstruction.worker import latest_checkpoint
 from tiny_zero123 import save_tiny_cascade, tiny_model
 
 from threestudio.errors import UserError
@@ -126,3 +129,24 @@ def test_a_result_is_json_that_others_can_read(jobs):
     kept = json.loads((jobs[0].folder / RESULT).read_text())
     assert kept["state"] == "done"
     assert kept["scores"]["PSNR"]["value"] == 20.0
+
+
+def test_a_run_that_was_killed_in_its_surface_stage_goes_on_from_its_own_checkpoint(tmp_path):
+    for age, name in enumerate(["last.ckpt", "epoch=0-step=4.ckpt", "surface-it4.ckpt", ".last.7.part.ckpt"]):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (age, age))
+    assert latest_checkpoint(tmp_path).name == "epoch=0-step=4.ckpt"
+
+
+def test_a_run_without_a_glb_has_nothing_to_measure(tmp_path):
+    with pytest.raises(UserError, match="the run exported no GLB; set system.exporter.fmt to glb\\+obj"):
+        found_files(tmp_path)
+
+
+def test_a_cluster_that_cannot_be_reached_is_named_in_one_line():
+    class Unreachable:
+        def init(self, **arguments):
+            raise ConnectionError("nobody\nanswers")
+
+    with pytest.raises(UserError, match="^--address 10.0.0.1:6379: nobody answers$"):
+        ray_cluster.connect(Unreachable(), 1, 1, "10.0.0.1:6379")

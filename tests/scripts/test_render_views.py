@@ -115,6 +115,7 @@ def test_a_folder_of_nothing_but_broken_meshes_fails(tmp_path, capsys):
         (["missing", "--packed", "b"], "missing: no such folder"),
         (["a", "b", "--shards", "0"], "--shards 0; expected at least 1"),
         (["a", "b", "--distance", "2", "1"], "--distance 2 1; expected 0 < LOW <= HIGH"),
+        (["a", "b", "--views", "1001"], "--views 1001; expected at most 1000, since file names have three digits"),
         (["a", "b", "--seed", "-1"], "--seed -1; expected 0 or more"),
     ],
 )
@@ -122,6 +123,11 @@ def test_wrong_arguments_end_in_one_line(arguments, message, capsys):
     assert render_views.main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error and len(error.splitlines()) == 1
+
+
+def test_a_folder_without_meshes_is_refused(tmp_path, capsys):
+    assert run(tmp_path, tmp_path / "views") == 2
+    assert "no mesh found; expected files ending in" in capsys.readouterr().err
 
 
 def test_the_cascade_layout_holds_the_nearby_poses_of_the_source():

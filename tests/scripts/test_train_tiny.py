@@ -4,6 +4,9 @@ import pytest
 from cascade_zero123.zero123.weights import load_zero123
 from script_loading import load_script
 from tiny_training import config
+from training import timed
+
+from threestudio.errors import UserError
 
 train_tiny = load_script("train_tiny")
 TESTS = Path(__file__).parents[1]
@@ -78,3 +81,9 @@ def test_as_many_views_are_rendered_as_there_is_time_for(tmp_path, monkeypatch):
     assert keys[-1] == f"data.mixed_with=[[{tmp_path / 'real'},0.5]]"
     assert len(timed["rendered"](tmp_path, hurried, None)) == 2
     assert asked[-1][2] == str(timed["FEWEST"])
+
+
+def test_a_part_of_a_timed_training_that_fails_ends_it_in_one_line(monkeypatch):
+    monkeypatch.setattr(timed.subprocess, "run", lambda command, cwd: timed.subprocess.CompletedProcess(command, 2))
+    with pytest.raises(UserError, match="render_views.py --generate 0: failed, as said above"):
+        timed._run("render_views.py", "--generate", 0)

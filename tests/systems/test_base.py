@@ -66,7 +66,7 @@ def test_an_unknown_key_of_a_system_is_refused(make):
     "cfg", [{"geometry_convert_from": "x.ckpt"}, {"loggers": {"wandb": {"enable": True}}}], ids=["convert", "wandb"]
 )
 def test_what_upstream_has_and_this_runtime_has_not_is_said(make, cfg):
-    with pytest.raises(UserError, match="not supported"):
+    with pytest.raises(UserError, match="not supported|system.loggers.wandb: not supported here; set enable: false"):
         make(**cfg)
 
 
@@ -99,3 +99,14 @@ def test_the_mesh_files_are_written_by_their_kind(make, tmp_path):
     system.save_obj("it0-export/model.obj", mesh=mesh, save_normal=False, save_uv=False)
     system.save_glb("it0-export/model.glb", mesh=mesh)
     assert {path.name for path in Path(tmp_path / "save/it0-export").iterdir()} == {"model.obj", "model.glb"}
+
+
+def test_weights_of_another_system_or_size_are_refused(make, tmp_path):
+    for weights, message in (
+        ({"other.color": torch.ones(3)}, "x.ckpt: has none of this system's weights; check system.weights"),
+        ({"geometry.color": torch.ones(4)}, "x.ckpt: its weights do not fit: .* size mismatch for geometry.color"),
+    ):
+        save_checkpoint({"state_dict": weights}, tmp_path / "x.ckpt")
+        with pytest.raises(UserError, match=message) as error:
+            make(weights=str(tmp_path / "x.ckpt"))
+        assert "\n" not in str(error.value)

@@ -7,6 +7,7 @@ from tiny_zero123 import ball_picture, save_tiny_cascade
 
 import threestudio
 from threestudio.errors import UserError
+from threestudio.systems.source_picture import source_of_run
 from threestudio.systems.zero123 import SDS, WARM_START
 from threestudio.utils.misc import set_seed
 
@@ -198,7 +199,10 @@ def test_alternating_steps_take_one_rendering_each(make):
         ({"warm_start_batch": 0}, "warm_start_batch: 0 is not within 1 and"),
         ({"loss": {"lambda_normal_smooth": 1.0}, "renderer": {}}, "needs system.renderer.return_comp_normal=true"),
         ({"freq": {"n_ref": 0}}, "n_ref: 0 is not within 1 and"),
-        ({"warm_start_views": 3, "warm_start_elevations_deg": []}, "warm_start_elevations_deg: empty"),
+        (
+            {"warm_start_views": 3, "warm_start_elevations_deg": []},
+            "warm_start_elevations_deg: empty; give an elevation, or warm_start_views=0",
+        ),
         ({"surface": {"faces": 10}}, "surface.faces: 10 is not within 100 and"),
     ],
     ids=["loss", "frequency", "order", "normals", "batch", "rendering", "turns", "rings", "surface"],
@@ -206,3 +210,21 @@ def test_alternating_steps_take_one_rendering_each(make):
 def test_wrong_settings_are_named(make, changes, message):
     with pytest.raises(UserError, match=message):
         make(**changes)
+
+
+def test_without_random_cameras_there_is_nothing_to_guide(make):
+    system, data = make()
+    data.cfg.use_random_camera = False
+    with pytest.raises(UserError, match="data.use_random_camera: false; cascade-zero123-guidance needs random cameras"):
+        trained(system, data, 1)
+
+
+def test_an_export_needs_the_picture_no_more(make, tmp_path):
+    system, data = make()
+    trained(system, data, 1)
+    before = source_of_run(system.get_save_dir(), data)
+    _, moved = make()
+    moved.cfg.image_path = str(tmp_path / "moved.png")
+    after = source_of_run(system.get_save_dir(), moved)
+    assert torch.equal(torch.from_numpy(after.rgba), torch.from_numpy(before.rgba))
+    assert abs(after.rgba - data.picture.rgba).max() <= 0.5 / 255 + 1e-6

@@ -6,6 +6,7 @@ import torch
 from threestudio.errors import UserError
 from threestudio.utils.base import BaseModule, BaseObject, Updateable, update_end_if_possible, update_if_possible
 from threestudio.utils.checkpoint import save_checkpoint
+from threestudio.utils.misc import find_last_path
 
 
 class Recorder(BaseObject):
@@ -83,3 +84,12 @@ def test_weights_of_another_shape_are_refused_in_one_line(checkpoint):
 def test_weights_without_a_module_name_are_refused():
     with pytest.raises(UserError, match="expected path/to/checkpoint:module_name"):
         Field({"weights": "x.ckpt"})
+
+
+def test_the_last_of_several_runs_is_found_or_named(tmp_path):
+    for time in ("@20260101", "@20261130"):
+        (tmp_path / f"cat{time}" / "ckpts").mkdir(parents=True)
+        (tmp_path / f"cat{time}" / "ckpts/last.ckpt").touch()
+    assert find_last_path(f"{tmp_path}/cat@LAST/ckpts/last.ckpt") == f"{tmp_path}/cat@20261130/ckpts/last.ckpt"
+    with pytest.raises(UserError, match="nothing found for LAST in"):
+        find_last_path(f"{tmp_path}/dog@LAST/ckpts/last.ckpt")

@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,3 +181,32 @@ def test_a_component_parses_its_own_config():
             self.area = self.cfg.size * factor
 
     assert Toy({"size": 3}, factor=2).area == 6
+
+
+SHIPPED = Path(__file__).parents[2] / "configs"
+
+
+@pytest.mark.parametrize("config", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.name)
+def test_what_a_shipped_config_names_of_the_project_is_found_from_any_folder(tmp_path, monkeypatch, config):
+    monkeypatch.chdir(tmp_path)
+    cfg = load_config(str(config), cli_args=["system.init_weights=x"] if "train" in config.name else [])
+    if "image_path" in cfg.data:
+        assert Path(cfg.data.image_path).is_file() and cfg.tag == "cat.png"
+
+
+def test_a_picture_is_first_looked_for_where_the_user_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config, name = str(SHIPPED / "cascade-zero123.yaml"), "load/images/cat.png"
+    assert (
+        load_config(config, cli_args=[f"data.image_path={name}"]).data.image_path == name
+    )  # not there: it will say so
+    Path(name).parent.mkdir(parents=True)
+    Path(name).touch()
+    cfg = load_config(config)
+    assert cfg.data.image_path == cfg.system.guidance.cond_image_path == name
+
+
+def test_a_file_of_other_bytes_is_no_text(tmp_path):
+    (tmp_path / "x.yaml").write_bytes(b"name: caf\xe9")
+    with pytest.raises(UserError, match="x.yaml: not a text file"):
+        load_config(str(tmp_path / "x.yaml"))

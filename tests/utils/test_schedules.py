@@ -38,3 +38,8 @@ def test_the_maximum_is_over_all_pieces():
 def test_a_malformed_schedule_is_refused(schedule):
     with pytest.raises(UserError, match="schedule"):
         C(schedule, 0, 0)
+
+
+def test_an_interpolation_of_another_name_is_refused():
+    with pytest.raises(UserError, match='unknown interpolation "cubic"; known are linear, exp'):
+        C([0, 1.0, 2.0, 10], 0, 5, "cubic")

@@ -64,7 +64,12 @@ class BaseSystem(pl.LightningModule, Updateable, SaverMixin):
         path = find_last_path(weights)
         ignored = list(ignore_modules) if ignore_modules is not None else None
         state, epoch, global_step = load_module_weights(path, ignore_modules=ignored)
-        self.load_state_dict(state, strict=False)
+        if not state.keys() & self.state_dict().keys():
+            raise UserError(f"{path}: has none of this system's weights; check system.weights")
+        try:
+            self.load_state_dict(state, strict=False)
+        except RuntimeError as error:
+            raise UserError(f"{path}: its weights do not fit: {' '.join(str(error).split()):.300}") from None
         self.do_update_step(epoch, global_step, on_load_weights=True)
 
     @property

@@ -40,7 +40,7 @@ def refined_surface(system: Any, view: ReferenceView, config: SurfaceConfig) -> 
     views = field_views(system, view, config)
     place = Path(system.get_save_dir()).parent / "ckpts" / f"surface-it{system.true_global_step}.ckpt"
     fingerprint, kept = _fingerprint(system, view, config), _kept(place)
-    if kept is not None and kept["fingerprint"] == fingerprint:
+    if kept is not None and kept.get("fingerprint") == fingerprint:
         start = Mesh(kept["positions"].numpy(), kept["faces"].numpy())
     else:
         kept, start = None, _start(system.geometry, view, config)

@@ -3,16 +3,19 @@
 import errno
 import os
 import pickle
+import reprlib
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
 from threestudio.utils.files import regular_file
+from threestudio.utils.pickle_nesting import nests_too_deep
 
 REMEDY = "restore it or pass another resume="
 
@@ -55,6 +58,10 @@ def load_module_weights(
         raise ValueError("module_name and ignore_modules exclude each other")
     checkpoint = load_checkpoint(path, map_location)
     weights = checkpoint["state_dict"]
+    refuse_odd_weights(path, weights)
+    epoch, step = checkpoint.get("epoch", 0), checkpoint.get("global_step", 0)
+    refuse_other_kind(path, "epoch", epoch, int)
+    refuse_other_kind(path, "global_step", step, int)
     if module_name is not None:
         prefix = f"{module_name}."
         weights = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
@@ -62,7 +69,28 @@ def load_module_weights(
             raise UserError(f'{path}: has no module "{module_name}"')
     ignored = tuple(f"{name}." for name in ignore_modules or ())
     weights = {key: value for key, value in weights.items() if not key.startswith(ignored)} if ignored else weights
-    return weights, int(checkpoint.get("epoch", 0)), int(checkpoint.get("global_step", 0))
+    return weights, epoch, step
+
+
+def refuse_odd_weights(path: str | os.PathLike[str], state_dict: dict[Any, Any]) -> None:
+    """Of a state dict: what are no tensors, do not lie in the file, or are not finite."""
+    for name, value in state_dict.items():
+        refuse_other_kind(path, "state_dict: a name", name, str)
+        key = f"state_dict: {name}"
+        refuse_other_kind(path, key, value, Tensor)
+        plain = value.layout is torch.strided and value.device.type == "cpu" and not value.is_quantized
+        # One that repeats a number can be of any size.
+        if not plain or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise UserError(f"{path}: {key} does not lie in the file as weights do; {REMEDY}")
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise UserError(f"{path}: {key} holds values that are not finite; {REMEDY}")
+
+
+def refuse_other_kind(path: str | os.PathLike[str], key: str, value: Any, kind: type) -> None:
+    """A number counts from 0 on."""
+    if type(value) is bool or not isinstance(value, kind) or (isinstance(value, int) and value < 0):
+        expected = "a whole number from 0 on" if kind is int else f"a {kind.__name__}"
+        raise UserError(f"{path}: {key} is {reprlib.repr(value):.40}, expected {expected}; {REMEDY}")
 
 
 def _check_archive(path: Path) -> None:
@@ -78,15 +106,18 @@ def _check_archive(path: Path) -> None:
         raise UserError(f"{path}: truncated (its index is missing after {size / 1e6:.1f} MB); {REMEDY}")
     try:
         with zipfile.ZipFile(path) as archive:
-            _refuse_inflation(path, archive)
+            _refuse_inflation(path, archive, size)
             broken = archive.testzip()
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, zlib.error) as error:
+            _refuse_nesting(path, archive)
+    except UserError:
+        raise
+    except (zipfile.BadZipFile, ValueError, LookupError, EOFError, NotImplementedError, zlib.error) as error:
         raise UserError(f"{path}: damaged ({_first_line(error)}); {REMEDY}") from None
     if broken is not None:
         raise UserError(f"{path}: damaged (checksum of {broken}); {REMEDY}")
 
 
-def _refuse_inflation(path: Path, archive: zipfile.ZipFile) -> None:
+def _refuse_inflation(path: Path, archive: zipfile.ZipFile, size: int) -> None:
     """torch.save compresses nothing, so that a file takes no more memory than it has bytes."""
     for record in archive.infolist():
         if record.compress_type != zipfile.ZIP_STORED:
@@ -94,6 +125,15 @@ def _refuse_inflation(path: Path, archive: zipfile.ZipFile) -> None:
                 f"{path}: {record.filename} is compressed, {record.file_size / 1e6:.1f} MB in "
                 f"{record.compress_size / 1e6:.1f} MB, which no checkpoint is; {REMEDY}"
             )
+    stated = sum(record.file_size for record in archive.infolist())
+    if stated > size:
+        raise UserError(f"{path}: states {stated / 1e6:.1f} MB of content in {size / 1e6:.1f} MB; {REMEDY}")
+
+
+def _refuse_nesting(path: Path, archive: zipfile.ZipFile) -> None:
+    for record in archive.infolist():
+        if record.filename.endswith("data.pkl") and nests_too_deep(archive.read(record)):
+            raise UserError(f"{path}: damaged (its index nests too deep); {REMEDY}")
 
 
 def _first_line(error: BaseException) -> str:

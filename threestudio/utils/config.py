@@ -5,27 +5,25 @@ A wrong key or value fails here, with its file, its full path and the nearest ri
 
 import dataclasses
 import os
-import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import threestudio.utils.resolvers  # noqa: F401  (registers what `${...}` may call)
 from threestudio.errors import UserError, nearest_name
-from threestudio.utils.files import folder_name, on_disk, regular_file, storable
+from threestudio.utils.config_input import COMMAND_LINE, first_line, literal, read_arguments, read_file, read_string
+from threestudio.utils.files import folder_name
 from threestudio.utils.ranges import Declaration, huge_numbers, refusals, refusals_by_name, within
 from threestudio.utils.seeding import LARGEST_SEED
 
-COMMAND_LINE = "command line"
-PATHS = ("data.image_path", "resume", "exp_root_dir")
-LARGEST_FILE = 1 << 20  # bytes of a config
-DEEPEST, MOST_ALIASES = 32, 16  # of blocks in blocks, and of what stands for another part
+PROJECT = Path(__file__).resolve().parents[2]
+OF_THE_PROJECT = ("image_path", "train_folder", "val_folder")  # keys of data that shipped configs name its files by
 
 
 @dataclass
@@ -62,22 +60,18 @@ class ExperimentConfig:
     checkpoint: dict = field(default_factory=dict)
 
 
-def literal(text: str) -> str:
-    """As OmegaConf has to be given a text for it to mean just that: `${` calls nothing."""
-    return re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + "\\${", text)
-
-
 def load_config(*yamls: str, cli_args: Sequence[str] = (), from_string: bool = False, **overrides: Any) -> Any:
     """Merges YAML files (or their texts), `key=value` arguments and keywords, in this order, and resolves `${...}`."""
-    given = [_read_string(text) for text in yamls] if from_string else [_read_file(path) for path in yamls]
-    cli = _read_cli(cli_args)
+    given = [read_string(text) for text in yamls] if from_string else [read_file(path) for path in yamls]
+    cli = read_arguments(cli_args)
     source = yamls[-1] if yamls and not from_string else "config"
     try:
         merged: Any = OmegaConf.merge(*given, cli, overrides)
     except (TypeError, OmegaConfBaseException) as error:  # one gives a list, the other `key.key=value`, say
         raise UserError(
-            f"{COMMAND_LINE if cli else source}: {_one_line(error)}; replace the value as a whole"
+            f"{COMMAND_LINE if cli else source}: {first_line(error)}; replace the value as a whole"
         ) from None
+    _find_in_project(merged, cli)
     _set_source(merged, source, cli)
     _resolve(merged, source)
     cfg = parse_structured(ExperimentConfig, merged)
@@ -86,13 +80,23 @@ def load_config(*yamls: str, cli_args: Sequence[str] = (), from_string: bool = F
     return cfg
 
 
+def _find_in_project(cfg: DictConfig, cli: DictConfig) -> None:
+    """A shipped config's demo picture is found from any folder; what the command line names is where the user is."""
+    data, named = (config_to_primitive(part, resolve=False).get("data") for part in (cfg, cli))
+    for key in OF_THE_PROJECT if isinstance(data, Mapping) else ():
+        path = data.get(key)
+        said = isinstance(named, Mapping) and key in named
+        if isinstance(path, str) and path and not said and not os.path.lexists(path) and (PROJECT / path).exists():
+            OmegaConf.update(cfg, f"data.{key}", literal(str(PROJECT / path)))
+
+
 def _resolve(cfg: Any, source: str) -> None:
     """Once and for all: what a value has become, a picture's name say, is never called again."""
     try:
         OmegaConf.resolve(cfg)
     except OmegaConfBaseException as error:
         key = error.full_key or "top level"
-        raise UserError(f"{_source_of(cfg, key)}: {key}: {_one_line(error)}") from None
+        raise UserError(f"{_source_of(cfg, key)}: {key}: {first_line(error)}") from None
     for node in _nodes(cfg):
         if isinstance(node._value(), str):
             node._set_value(literal(node._value()))
@@ -130,7 +134,7 @@ def parse_structured(fields: type, cfg: Mapping[str, Any] | DictConfig | None = 
         # OmegaConf's own know where, unless it is a block where a list is to be, a list of another length, ...
         where = getattr(error, "full_key", None) or _misfit(fields, given)
         key = ".".join(part for part in (_path_of(given), where) if part)
-        raise UserError(f"{_source_of(given, key)}: {key}: {_one_line(error)}") from None
+        raise UserError(f"{_source_of(given, key)}: {key}: {first_line(error)}") from None
     missing = sorted(OmegaConf.missing_keys(parsed))
     if missing:
         key = ".".join(part for part in (_path_of(given), missing[0]) if part)
@@ -154,52 +158,6 @@ def config_to_primitive(config: Any, resolve: bool = True) -> Any:
 def dump_config(path: str, config: Any) -> None:
     with open(path, "w", encoding="utf-8") as file:
         OmegaConf.save(config=config, f=file)
-
-
-def _read_file(path: str) -> DictConfig:
-    place = regular_file(path, "no such config file", "a folder, not a config file")
-    with open(place, "rb") as file:
-        content = file.read(LARGEST_FILE + 1)
-    try:
-        return _read_string(content.decode(), path)
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not a text file") from None
-
-
-def _read_string(text: str, source: str = "config") -> DictConfig:
-    refuse_hostile(text, source)
-    try:
-        parsed = OmegaConf.create(text)
-    except OmegaConfBaseException as error:
-        raise UserError(f"{source}: {_one_line(error)}") from None
-    except Exception as error:  # what a number, a date or a tag in it makes of its parser
-        raise UserError(f"{source}: not YAML: {' '.join(str(error).split()):.300}") from None
-    if not isinstance(parsed, DictConfig) or not all(isinstance(key, str) for key in parsed):
-        raise UserError(f"{source}: expected `key: value` lines at its top level")
-    return parsed
-
-
-def _read_cli(arguments: Sequence[str]) -> DictConfig:
-    cli = OmegaConf.create()
-    for argument in map(storable, arguments):
-        if argument.startswith(("-", "=")) or "=" not in argument:
-            raise UserError(f"{COMMAND_LINE}: unknown argument {argument}; settings are given as key=value")
-        cli = OmegaConf.merge(cli, _read_argument(argument))  # type: ignore[assignment]
-    return cli
-
-
-def _read_argument(argument: str) -> DictConfig:
-    key, _, value = argument.partition("=")
-    if key in PATHS and os.path.lexists(on_disk(value)):  # a file's name is no YAML, whatever stands in it
-        named = OmegaConf.create()
-        OmegaConf.update(named, key, literal(value), force_add=True)
-        return named
-    refuse_hostile(value, f"{COMMAND_LINE}: {argument:.80}")
-    try:
-        return OmegaConf.from_cli([argument])
-    except Exception as error:
-        hint = "put a value with special characters in quotes of its own"
-        raise UserError(f"{COMMAND_LINE}: {argument:.80}: {_one_line(error)}; {hint}") from None
 
 
 def _name_trial(cfg: Any, source: str) -> None:
@@ -276,23 +234,3 @@ def _source_of(cfg: DictConfig, key: str) -> str:
     for name in key.split("."):
         part = part.get(name) if isinstance(part, Mapping) else None
     return COMMAND_LINE if part is not None else source
-
-
-def refuse_hostile(text: str, source: str) -> None:
-    """By its events alone, before anything is made of it: what is too large, too deep, or stands for ever more."""
-    if len(text) > LARGEST_FILE:
-        raise UserError(f"{source}: more than {LARGEST_FILE >> 20} MB, which no config has")
-    depth = aliases = 0
-    try:
-        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            aliases += isinstance(event, yaml.AliasEvent)
-            if depth > DEEPEST or aliases > MOST_ALIASES:
-                what = f"blocks in blocks, more than {DEEPEST} deep" if depth > DEEPEST else "too many aliases"
-                raise UserError(f"{source}: {what}, which no config has")
-    except yaml.YAMLError as error:
-        raise UserError(f"{source}: not YAML: {' '.join(str(error).split()):.300}") from None
-
-
-def _one_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -15,8 +15,9 @@ from torch.optim import Optimizer
 
 import threestudio
 from threestudio.errors import UserError
-from threestudio.utils.checkpoint import REMEDY
-from threestudio.utils.config import config_to_primitive, literal
+from threestudio.utils.checkpoint import REMEDY, refuse_odd_weights, refuse_other_kind
+from threestudio.utils.config import config_to_primitive
+from threestudio.utils.config_input import literal
 
 # What decides which weights there are.
 PARTS = ("geometry", "material", "background", "renderer")
@@ -82,19 +83,10 @@ def refuse_incomplete(path: Path, checkpoint: Mapping[str, Any], train: bool) ->
     for key, kind in (LOOKED_AT | (GONE_ON_FROM if train else {})).items():
         if key not in checkpoint:
             raise UserError(f"{path}: weights without the state of a run (no {key}); pass them as system.weights=")
-        _refuse_other_kind(path, key, checkpoint[key], kind)
+        refuse_other_kind(path, key, checkpoint[key], kind)
     for key, kind in OPTIONAL.items():
-        _refuse_other_kind(path, key, checkpoint.get(key, kind()), kind)
-    for key, value in checkpoint["state_dict"].items():
-        _refuse_other_kind(path, f"state_dict: {key}", value, Tensor)
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise UserError(f"{path}: state_dict: {key} holds values that are not finite; {REMEDY}")
-
-
-def _refuse_other_kind(path: Path, key: str, value: Any, kind: type) -> None:
-    if type(value) is bool or not isinstance(value, kind) or (isinstance(value, int) and value < 0):
-        expected = "a whole number from 0 on" if kind is int else f"a {kind.__name__}"
-        raise UserError(f"{path}: {key} is {value!r:.40}, expected {expected}; {REMEDY}")
+        refuse_other_kind(path, key, checkpoint.get(key, kind()), kind)
+    refuse_odd_weights(path, checkpoint["state_dict"])
 
 
 def refuse_other_optimizer(path: Path, optimizers: Sequence[Optimizer]) -> None:
@@ -112,11 +104,11 @@ def refuse_other_optimizer(path: Path, optimizers: Sequence[Optimizer]) -> None:
 def _refuse_other_state(path: Path, key: str, value: Any, parameter: Tensor) -> None:
     if value is None or (isinstance(value, (int, float)) and math.isfinite(value)):
         return
-    if not isinstance(value, Tensor) or not value.is_floating_point() or not torch.isfinite(value).all():
-        raise UserError(f"{path}: optimizer_states: {key} holds what are no finite numbers; {REMEDY}")
-    if value.numel() > 1 and value.shape != parameter.shape:
+    if isinstance(value, Tensor) and value.numel() > 1 and value.shape != parameter.shape:
         shapes = f"{tuple(value.shape)}, its weights {tuple(parameter.shape)}"
         raise UserError(f"{path}: optimizer_states: {key} is {shapes}; {REMEDY}")
+    if not isinstance(value, Tensor) or not value.is_floating_point() or not torch.isfinite(value).all():
+        raise UserError(f"{path}: optimizer_states: {key} holds what are no finite numbers; {REMEDY}")
 
 
 @contextmanager

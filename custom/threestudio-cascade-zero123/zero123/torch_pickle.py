@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from ..errors import UserError, one_line
+from .pickle_nesting import nests_too_deep
 from .stored_tensor import MappedFile, StoredTensor, element_size
 
 STORAGES = {
@@ -95,13 +96,17 @@ def zip_tensors(file: MappedFile) -> dict[str, Any]:
             records = {info.filename.partition("/")[2]: info for info in archive.infolist()}
             if "data.pkl" not in records:
                 raise UserError(f"{file.path}: a zip file, but no PyTorch checkpoint (no data.pkl in it)")
-            if records["data.pkl"].compress_type != zipfile.ZIP_STORED:
-                raise UserError(
-                    f"{file.path}: its data.pkl is compressed, as PyTorch writes none; load and save it anew"
-                )
+            for name in ("data.pkl", "byteorder"):
+                if name in records and records[name].compress_type != zipfile.ZIP_STORED:
+                    raise UserError(
+                        f"{file.path}: its {name} is compressed, as PyTorch writes none; load and save it anew"
+                    )
             if "byteorder" in records and archive.read(records["byteorder"]) != b"little":
                 raise UserError(f"{file.path}: written on a big-endian machine; save it on a little-endian one")
-            content = _Unpickler(file, records, archive.read(records["data.pkl"])).load()
+            index = archive.read(records["data.pkl"])
+            if nests_too_deep(index):
+                raise UserError(f"{file.path}: damaged, its index nests too deep; do not use it")
+            content = _Unpickler(file, records, index).load()
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise UserError(f"{file.path}: truncated or damaged ({one_line(error)}); fetch it again") from error
     except UserError:

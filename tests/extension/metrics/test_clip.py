@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -91,4 +92,11 @@ def test_a_folder_that_is_no_clip_is_refused_by_name(folder, broken):
         clip_score(folder=folder)
     assert "\n" not in str(caught.value)
     if broken == "half the weights":
-        assert "visual_projection.weight" in str(caught.value)
+        assert "not a CLIP image encoder with projection; it lacks visual_projection.weight" in str(caught.value)
+
+
+@pytest.mark.parametrize("text, message", [("{", "not readable as JSON ("), ("[1]", "expected a JSON object")])
+def test_a_clip_s_damaged_configuration_is_named(folder, text, message):
+    (folder / "config.json").write_text(text)
+    with pytest.raises(UserError, match=f"config.json: {re.escape(message)}"):
+        clip_score(folder=folder)

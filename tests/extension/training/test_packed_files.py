@@ -65,6 +65,14 @@ def test_images_that_are_none_are_named(folder, content):
     assert line(PackedViews, str(folder)).startswith(f"{folder}/images.npy: ")
 
 
+def test_what_is_wrong_with_an_array_is_said(folder):
+    (folder / "images.npy").write_bytes(IMAGES["pickled"])
+    assert "images.npy: damaged, or no array of numbers (" in line(PackedViews, str(folder))
+    (folder / "images.npy").write_bytes(saved(np.zeros((OBJECTS, VIEWS, 8, 8, 4), np.uint8)))
+    np.save(folder / "cameras.npy", cameras().astype(np.int64))
+    assert f"expected floats [{OBJECTS}, {VIEWS}, 3, 4], as the images" in line(PackedViews, str(folder))
+
+
 WRONG_CAMERAS = {
     "nan": lambda stored: stored * np.float32("nan"),
     "zero": lambda stored: stored * 0,
