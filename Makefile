@@ -1,5 +1,8 @@
 # make demo    one picture to a textured mesh, with the model that ships here
+# make app     the page, at http://127.0.0.1:7860 (PORT=...); installs what it needs first
+# make cut-out the weights of a network that cuts busy photographs out, offline from then on
 # make test    lint and tests
+# make test-page  the page in a headless Chromium (chromium and chromedriver are to be installed)
 # make faults  3,000 hostile inputs, and kills at random moments of a main job, a batch and a training
 # make train-tiny    that model from nothing: objects, Base, Refiner; 80 minutes of training on two cores, and rendering.
 #                    Interrupted, it goes on when called again
@@ -10,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(TORCH)
 
-.PHONY: setup demo test lint format clean train-tiny faults
+.PHONY: setup demo app cut-out test test-page lint format clean train-tiny faults
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -26,6 +29,20 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/python launch.py --config configs/cascade-zero123.yaml --train data.image_path=load/images/cat.png
+
+app: $(READY)-app
+	$(BIN)/python app.py
+
+$(READY)-app: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,app]"
+	@touch $@
+
+cut-out: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,cut-out]"
+	$(BIN)/python scripts/fetch_cut_out.py
+
+test-page: $(READY)-app
+	$(BIN)/python -m pytest -m page tests/web
 
 test: lint
 	$(BIN)/python -m pytest

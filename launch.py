@@ -1,5 +1,6 @@
 """The entry point, with threestudio's command line.
 
+python launch.py --check data.image_path=cat.png
 python launch.py --config configs/cascade-zero123.yaml --train data.image_path=cat.png
 python launch.py --config configs/cascade-zero123.yaml --export resume=outputs/cascade-zero123/cat.png@<time>
 
@@ -14,21 +15,46 @@ import traceback
 from pathlib import Path
 
 FIRST_GPU = "0"
-CUSTOM = Path(__file__).resolve().parent / "custom"
+ROOT = Path(__file__).resolve().parent
+CUSTOM = ROOT / "custom"
+DEFAULT_CONFIG = "configs/cascade-zero123.yaml"
+SETTINGS = """settings that people change (all others stand in the YAML file, and are given in the same way):
+  data.image_path=cat.png             the picture
+  data.default_elevation_deg=20       from how high it was taken; auto: as it looks
+  data.background_removal=rembg       for a busy background, or u2netp (make cut-out)
+  data.object_ratio=0.75              how much of the prepared picture's side the object takes
+  seed=1                              another mesh
+  trainer.max_steps=520               fewer are faster and coarser
+  system.guidance.guidance_scale=2    how strongly the model's idea counts
+  system.exporter.fmt=glb+obj+stl     which files; ply and obj-mtl too
+  system.exporter.max_faces=10000     of the mesh
+  system.exporter.texture_size=2048   pixels
+"""
 
 
 def parse_arguments(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True, help="a YAML file")
-    parser.add_argument("--gpu", help="CUDA devices, as in 0 or 1,2; -1 for the CPU [0]")
-    mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--train", action="store_true", help="optimise, then render the turntable")
-    mode.add_argument("--validate", action="store_true", help="render the validation views of resume=")
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=SETTINGS, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    what = parser.add_argument_group("what to do (one of)")
+    mode = what.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--train", action="store_true", help="optimise, render the turntable, write the mesh")
+    mode.add_argument("--export", action="store_true", help="write the mesh of resume= again")
     mode.add_argument("--test", action="store_true", help="render the turntable of resume=")
-    mode.add_argument("--export", action="store_true", help="write the mesh of resume=")
-    parser.add_argument("--verbose", action="store_true", help="debug messages, and tracebacks of all errors")
-    parser.usage = "%(prog)s --config FILE --train|--validate|--test|--export [--gpu N] [--verbose] [key=value ...]"
-    return parser.parse_known_args(argv)
+    mode.add_argument("--validate", action="store_true", help="render the validation views of resume=")
+    mode.add_argument("--check", action="store_true", help="say what would be done with the picture, and its cost")
+    with_what = parser.add_argument_group("with what")
+    with_what.add_argument("--config", help=f"a YAML file [for --check {DEFAULT_CONFIG}]")
+    with_what.add_argument("--gpu", help="CUDA devices, as in 0 or 1,2; -1 for the CPU [0]")
+    talk = parser.add_argument_group("what is said")
+    talk.add_argument("--verbose", action="store_true", help="debug messages, and tracebacks of all errors")
+    parser.usage = "%(prog)s --config FILE --train|--export|--test|--validate|--check [--gpu N] [key=value ...]"
+    arguments, overrides = parser.parse_known_args(argv)
+    if arguments.config is None:
+        if not arguments.check:
+            parser.error("the following arguments are required: --config")
+        arguments.config = DEFAULT_CONFIG
+    return arguments, overrides
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -45,6 +71,11 @@ def main(argv: list[str] | None = None) -> int:
     set_up_console(arguments.verbose)
     try:
         with Interruption().listening() as interruption:
+            if arguments.check:
+                from threestudio.look import check
+
+                check(arguments.config, overrides)
+                return 0
             from threestudio.run import run
 
             say_where_gpus_are_missing(arguments.gpu)

@@ -139,7 +139,8 @@ def main() -> None:
     load_extensions(ROOT / "custom")
     with tempfile.TemporaryDirectory() as folder:
         a_ball(Path(folder) / "ball.png")
-        given = [f"data.image_path={folder}/ball.png", "system.guidance.cache_dir=null", "system.warm_start_steps=0"]
+        given = [f"data.image_path={folder}/ball.png", "data.default_elevation_deg=10"]
+        given += ["system.guidance.cache_dir=null", "system.warm_start_steps=0"]
         experiment = Experiment(load_config(arguments.config, cli_args=[*given, *overrides]))
     report(experiment, arguments.later, arguments.field_steps)
 

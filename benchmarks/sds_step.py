@@ -158,7 +158,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # One picture and no cache, so that the benchmark depends on nothing but the code.
         a_ball(Path(folder) / "ball.png")
-        given = [f"data.image_path={folder}/ball.png", "system.guidance.cache_dir=null", "system.warm_start_steps=0"]
+        given = [f"data.image_path={folder}/ball.png", "data.default_elevation_deg=10"]
+        given += ["system.guidance.cache_dir=null", "system.warm_start_steps=0"]
         if not (ROOT / "load/cascade-zero123-tiny/base").is_dir():
             given += random_weights(Path(folder) / "weights")
         cfg = load_config(arguments.config, cli_args=[*given, *overrides])

@@ -15,7 +15,12 @@ from PIL import Image
 
 ARGUMENTS = (
     *("--headless", "--no-sandbox", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--disable-quic", "--host-resolver-rules=MAP * ~NOTFOUND"),
+    *(
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-quic",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    ),
     *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),  # WebGL without a GPU
 )
 PATIENCE = 120.0  # seconds
@@ -35,7 +40,10 @@ class Browser:
         self.driver = subprocess.Popen(["chromedriver", f"--port={port}"], **quiet)
         self.until(lambda: self.answers())
         arguments = [*ARGUMENTS, f"--user-data-dir={profile}", f"--window-size={width},{height}"]
-        wanted = {"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}}
+        wanted = {
+            "goog:chromeOptions": {"args": arguments},
+            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+        }
         self.session = f"/session/{self.call('POST', '/session', capabilities={'alwaysMatch': wanted})['sessionId']}"
 
     def call(self, method: str, path: str, **content):
@@ -61,8 +69,31 @@ class Browser:
             time.sleep(0.1)
         return value
 
-    def open(self, page: Path) -> None:
-        self.call("POST", f"{self.session}/url", url=page.as_uri())
+    def open(self, page: Path | str) -> None:
+        """A file, or an address."""
+        self.call("POST", f"{self.session}/url", url=page if isinstance(page, str) else page.as_uri())
+
+    def drop(self, selector: str, file: Path) -> None:
+        """Into the file input that is, or lies in, the first such element."""
+        found = self.call("POST", f"{self.session}/element", using="css selector", value=selector)
+        (element,) = found.values()
+        self.call("POST", f"{self.session}/element/{element}/value", text=str(file.absolute()))
+
+    def click(self, selector: str) -> None:
+        self.run("document.querySelector(arguments[0]).click()", selector)
+
+    def prefer(self, scheme: str) -> None:
+        """ "light" or "dark", as the system would."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.call(
+            "POST", f"{self.session}/goog/cdp/execute", cmd="Emulation.setEmulatedMedia", params={"features": features}
+        )
+
+    def requests(self) -> list[str]:
+        """The addresses that were asked for since the last call."""
+        entries = self.call("POST", f"{self.session}/se/log", type="performance")
+        messages = [json.loads(entry["message"])["message"] for entry in entries]
+        return [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
 
     def run(self, script: str, *arguments):
         return self.call("POST", f"{self.session}/execute/sync", script=script, args=list(arguments))

@@ -6,6 +6,7 @@ from threestudio.errors import UserError
 
 @pytest.fixture
 def components(monkeypatch):
+    threestudio.load_components()  # not into this test's
     modules = {}
     monkeypatch.setattr("threestudio.registry.modules", modules)
     return modules

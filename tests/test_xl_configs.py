@@ -17,7 +17,7 @@ CONFIGS = ("cascade-zero123-xl.yaml", "cascade-zero123-xl-low-memory.yaml")
 @pytest.fixture(params=CONFIGS)
 def cfg(request, monkeypatch):
     monkeypatch.chdir(ROOT)
-    return load_config(f"configs/{request.param}")
+    return load_config(f"configs/{request.param}", cli_args=["data.default_elevation_deg=5"])
 
 
 def test_every_key_is_known_and_the_field_can_be_made(cfg):

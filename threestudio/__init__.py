@@ -1,15 +1,19 @@
 """The runtime: threestudio's plugin API, on current libraries, for CPU and CUDA.
 
 `register` and `find` tie class names in YAML files to classes; `info`, `warn` and `debug` are the console.
+
+Its own components are imported when the first one is asked for: that takes seconds, and a look at a picture needs none.
 """
 
+import importlib
 import logging
+from typing import Any
 
-from threestudio.registry import find, modules, register
+from threestudio.registry import find, load_components, modules, register
 from threestudio.utils.rank import get_rank
 
 __version__ = "0.2.3"  # the upstream whose API this speaks; extensions ask for it. See docs/hosts.md
-__modules__ = modules
+COMPONENTS = ("data", "models", "systems")
 
 logger = logging.getLogger("threestudio")
 
@@ -30,7 +34,13 @@ def debug(message: str, *args: object) -> None:
         logger.debug(message, *args)
 
 
-# Last, because importing the components registers them by what stands above.
-from threestudio import data, models, systems  # noqa: E402
+def __getattr__(name: str) -> Any:
+    if name == "__modules__":  # upstream's name
+        load_components()
+        return modules
+    if name in COMPONENTS:
+        return importlib.import_module(f"threestudio.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-__all__ = ["data", "debug", "find", "info", "models", "register", "systems", "warn"]
+
+__all__ = ["debug", "find", "info", "load_components", "register", "warn"]

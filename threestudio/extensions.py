@@ -18,6 +18,7 @@ REGISTERED = re.compile(r"""\bregister\(\s*["']([^"']+)["']""")
 
 def load_extensions(folder: Path) -> list[str]:
     """The names of the packages that did import."""
+    registry.load_components()  # whose names are taken
     if not folder.is_dir():
         return []
     packages = (_load_or_say_why(entry) for entry in sorted(folder.iterdir()) if _is_extension(entry))

@@ -1,11 +1,18 @@
 """Components by name: YAML says `geometry_type: "implicit-volume"`, a class says `@register("implicit-volume")`."""
 
+import importlib
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from threestudio.errors import UserError, nearest_name
 
 Component = TypeVar("Component", bound=type)
+
+# What registers the runtime's own components.
+OWN = (
+    *(f"threestudio.data.{name}" for name in ("image", "source_picture", "uncond")),
+    *("threestudio.models", "threestudio.systems"),
+)
 
 modules: dict[str, type] = {}
 withheld: dict[str, str] = {}  # names that would be there, with the reason why they are not
@@ -31,6 +38,12 @@ def withhold(names: Iterable[str], reason: str) -> None:
     withheld.update(dict.fromkeys(names, reason))
 
 
+def load_components() -> None:
+    """The runtime's own; once."""
+    for name in OWN:
+        importlib.import_module(name)
+
+
 def find(name: str) -> type:
     """The class registered as `name`; "main:mixin,mixin" puts the mixins before `main` in the bases of a new class."""
     main, colon, mixins = name.partition(":")
@@ -41,6 +54,8 @@ def find(name: str) -> type:
 
 
 def _component(name: str) -> type:
+    if name not in modules:
+        load_components()
     if name in modules:
         return modules[name]
     if name in withheld:

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 import threestudio
+from threestudio.elevation.setting import with_elevation
 from threestudio.errors import UserError
 from threestudio.extensions import load_extensions
 from threestudio.utils.atomic import remove_unfinished
@@ -38,12 +40,19 @@ def run(arguments: argparse.Namespace, overrides: list[str], interruption: Inter
     """`arguments` are launch.py's; `custom` is the folder of the extensions."""
     load_extensions(custom)
     n_gpus = max(torch.cuda.device_count(), 1)
-    cfg = load_config(arguments.config, cli_args=overrides, n_gpus=n_gpus)
+
+    def config(before: Sequence[str] = (), after: Sequence[str] = ()) -> Any:
+        return load_config(arguments.config, cli_args=[*before, *overrides, *after], n_gpus=n_gpus)
+
+    cfg, kept = config(), []
     mode = next(mode for mode in MODES if getattr(arguments, mode))
     checkpoint = _resumed_checkpoint(cfg, mode)
+    path = cfg.resume
     if checkpoint is not None:
-        path, kept = cfg.resume, picture_of_run(checkpoint, cfg)
-        cfg = load_config(arguments.config, cli_args=[*kept, *overrides], n_gpus=n_gpus)
+        kept = picture_of_run(checkpoint, cfg)
+        cfg = config(kept)
+    cfg = with_elevation(cfg, lambda found: config(kept, found))
+    if checkpoint is not None:
         cfg.resume = path
         told_where = any(override.partition("=")[0] in TRIAL_NAME for override in overrides)
         adopt_trial_folder(cfg, Path(path), None if told_where else arguments.config)

@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 from evaluation.paper_tables import ARROWS, DIGITS
 
-from reconstruction.embedding import file_text, mesh_text, picture_uri
 from reconstruction.job import LOG, Job, Result
 from threestudio.models.mesh_io import read_glb
 from threestudio.utils.files import regular_file
 from threestudio.utils.progress import minutes
+from threestudio.web.embedding import file_text, mesh_text, picture_uri
 
 SMALL = 96  # pixels, of a picture in the contents and of prompt views
 

@@ -10,6 +10,7 @@ from string import Template
 from reconstruction.cards import card, link_to_card
 from reconstruction.job import Job, Result
 from threestudio.utils.atomic import atomic_path
+from threestudio.web.embedding import VIEWER
 
 HERE = Path(__file__).parent
 MOST_EMBEDDED = 55_000_000  # characters; beyond, videos and meshes stay in the files beside the page
@@ -19,7 +20,7 @@ OURS, THEIRS = " (measured here)", " (the paper's number)"
 def save_report(path: Path, title: str, results: Mapping[Job, Result], table: str) -> None:
     """`table` is Markdown by `paper_table`."""
     pictures = by_picture(results)
-    parts: dict[str, str] = {name: (HERE / f"{file}").read_text(encoding="utf-8") for name, file in FILES.items()}
+    parts: dict[str, str] = {name: file.read_text(encoding="utf-8") for name, file in FILES.items()}
     parts |= {"title": escape(title), "facts": escape(facts(results)), "table": html_table(table)}
     parts["contents"] = "\n".join(link_to_card(of) for of in pictures)
     parts["cards"] = cards(pictures)
@@ -28,7 +29,7 @@ def save_report(path: Path, title: str, results: Mapping[Job, Result], table: st
         partial.write_text(page, encoding="utf-8")
 
 
-FILES = {"style": "report.css", "viewer": "viewer.js", "script": "report.js"}
+FILES = {"style": HERE / "report.css", "viewer": VIEWER, "script": HERE / "report.js"}
 
 
 def by_picture(results: Mapping[Job, Result]) -> list[dict[Job, Result]]:

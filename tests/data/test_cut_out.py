@@ -118,7 +118,7 @@ def test_the_same_picture_is_cut_out_the_same_way_twice():
 def test_an_unknown_method_is_named():
     with pytest.raises(UserError) as caught:
         cut_out("mug.jpg", disc(plain((255, 255, 255)))[0], method="magic")
-    assert str(caught.value) == 'data.background_removal: "magic" is unknown; take one of grabcut, rembg'
+    assert str(caught.value) == 'data.background_removal: "magic" is unknown; take one of grabcut, rembg, u2netp'
 
 
 @pytest.mark.skipif(importlib.util.find_spec("rembg") is not None, reason="rembg is installed")

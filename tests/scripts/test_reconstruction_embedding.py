@@ -10,7 +10,8 @@ import pytest
 import trimesh
 from batch_stand_ins import as_trimesh, save_pictures, square
 from PIL import Image
-from reconstruction import embedding
+
+from threestudio.web import embedding
 
 
 def unpacked(data: bytes, count: int, width: int) -> tuple[list[int], bytes]:

@@ -1,4 +1,4 @@
-"""An opaque picture in, RGBA out: a plain background is cut away, a busy one is refused (or left to rembg).
+"""An opaque picture in, RGBA out: a plain background is cut away, a busy one is refused (or left to a network).
 
 The background's colour is a smooth surface (a quadratic in x and y, so that studio shading counts as plain) fitted to
 the picture's border in CIE Lab. GrabCut (Rother et al. 2004) starts from what departs from that surface. Along the
@@ -16,9 +16,10 @@ from jaxtyping import Bool, Float, UInt8
 import threestudio
 from threestudio.data.checkerboard import checkerboard
 from threestudio.data.shadows import cast_shadow
+from threestudio.data.u2netp import with_u2netp
 from threestudio.errors import UserError
 
-METHODS = ("grabcut", "rembg")
+METHODS = ("grabcut", "rembg", "u2netp")
 LONGEST_SIDE = 1024
 GRABCUT_SIDE = 512
 GRABCUT_ROUNDS = 4
@@ -42,7 +43,7 @@ def cut_out(
     if method not in METHODS:
         raise UserError(f'data.background_removal: "{method}" is unknown; take one of {", ".join(METHODS)}')
     rgb = shrink(rgb, LONGEST_SIDE)
-    return with_rembg(path, rgb) if method == "rembg" else with_grabcut(path, rgb)
+    return {"grabcut": with_grabcut, "rembg": with_rembg, "u2netp": with_u2netp}[method](path, rgb)
 
 
 def shrink(picture: UInt8[np.ndarray, "h w 3"], longest_side: int) -> UInt8[np.ndarray, "new_h new_w 3"]:

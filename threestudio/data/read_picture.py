@@ -4,8 +4,10 @@ Memory is bounded: a large picture is averaged down strip by strip while it is d
 from its header alone. A file that ends early is refused, never shown half. Colours come out as sRGB, straight alpha.
 """
 
+import importlib.util
 import io
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from threestudio.utils.files import regular_file
 
 # Formats that are plain pixels; Pillow's others start interpreters (EPS) or hold several pictures of different sizes.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+HEIF = "HEIF"  # by pillow-heif, where it is installed
+HEIC_MARKS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
 FORMAT_NAMES = "PNG, JPEG, WebP, GIF, BMP, TIFF, PPM or AVIF"
 MOST_PIXELS = 400_000_000
 LONGEST_SIDE = 4096
@@ -59,10 +63,14 @@ def open_picture(path: str | Path) -> Image.Image:
         raise UserError("data.image_path: empty; set it to a picture file")
     place = regular_file(path, "not found; check data.image_path", "a folder; data.image_path takes one picture file")
     try:
-        image = Image.open(place, formats=FORMATS)
+        image = Image.open(place, formats=(*FORMATS, HEIF) if reads_heic() else FORMATS)
     except PermissionError:
         raise UserError(f"{path}: no permission to read it; change its permissions or copy it") from None
     except Exception as error:  # Pillow's decoders raise whatever a broken header makes them raise
+        if is_heic(place) and not reads_heic():
+            raise UserError(
+                f"{path}: HEIC, which needs pillow-heif; pip install it, or save the picture as JPEG"
+            ) from None
         raise UserError(f"{path}: not a picture that can be read; save it as {FORMAT_NAMES}") from error
     width, height = image.size
     if width * height > MOST_PIXELS:
@@ -70,6 +78,22 @@ def open_picture(path: str | Path) -> Image.Image:
         most = MOST_PIXELS // 1_000_000
         raise UserError(f"{path}: {width} x {height} pixels, more than {most} million; scale it down first")
     return image
+
+
+def is_heic(place: Path) -> bool:
+    with open(place, "rb") as file:
+        return file.read(12)[4:] in HEIC_MARKS
+
+
+@lru_cache(maxsize=1)
+def reads_heic() -> bool:
+    """Where pillow-heif is installed, Pillow is told of it."""
+    if importlib.util.find_spec("pillow_heif") is None:
+        return False
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return True
 
 
 def decode(path: str | Path, image: Image.Image, longest_side: int) -> None:

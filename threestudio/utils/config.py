@@ -48,6 +48,8 @@ class ExperimentConfig:
     resume: str | None = None
     # Export the mesh at the end of --train (upstream exports only when asked to).
     export_after_train: bool = False
+    # For whoever watches: so often a line of progress and a picture of the field, save/live.jpg; 0: neither.
+    watch_seconds: float = within(0.0, 0, 3600, "seconds")
 
     data_type: str = ""
     data: dict = field(default_factory=dict)

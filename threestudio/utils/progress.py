@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 Item = TypeVar("Item")
 
 SECONDS_BETWEEN_LINES = 10.0
+_pace = SECONDS_BETWEEN_LINES
 _bar: Progress | None = None
 
 
@@ -34,7 +35,7 @@ class Stage:
         self.note = self.note if note is None else note
         if _bar is not None and self.task is not None:
             _bar.update(self.task, completed=self.done, note=self.note)
-        elif time.monotonic() - self.spoken > SECONDS_BETWEEN_LINES:
+        elif time.monotonic() - self.spoken > _pace:
             self.say()
 
     def say(self) -> None:
@@ -52,6 +53,12 @@ class Stage:
         if self.total and self.done >= self.total:
             return f"took {minutes(passed)}"
         return f"{minutes(passed / made * (self.total - self.done))} left" if self.total and made else ""
+
+
+def set_pace(seconds: float) -> None:
+    """Between lines, where somebody watches."""
+    global _pace
+    _pace = seconds
 
 
 def minutes(seconds: float) -> str:

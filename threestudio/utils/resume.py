@@ -37,7 +37,7 @@ OPTIONAL = {"config": dict, "random": dict}
 TRIAL_NAME = ("exp_root_dir", "name", "tag", "timestamp", "use_timestamp")
 # What may differ between a run and its continuation without a word.
 FREE = ("resume", "trainer", "checkpoint", "timestamp", "tag", "name", "description", "use_timestamp", "n_gpus")
-FREE_PREFIXES = ("exp_", "trial_", "export_", "system.exporter", "system.loggers")
+FREE_PREFIXES = ("exp_", "trial_", "export_", "watch_", "system.exporter", "system.loggers")
 
 
 def find_checkpoint(resume: str) -> Path:

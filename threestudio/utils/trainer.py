@@ -24,6 +24,7 @@ from threestudio.utils.callbacks import (
 from threestudio.utils.config import config_to_primitive, refuse_arguments
 from threestudio.utils.finite import StopAtNonFinite
 from threestudio.utils.interruption import Interruption
+from threestudio.utils.live_picture import LivePicture
 from threestudio.utils.ranges import Declaration, bounds
 
 OURS = ("callbacks", "logger", "plugins", "default_root_dir", "inference_mode", "enable_model_summary", "barebones")
@@ -76,7 +77,9 @@ def _training_callbacks(cfg: Any, config_path: str, files: CheckpointFiles, inte
     if options.get("train_time_interval") is not None:
         options["train_time_interval"] = timedelta(seconds=options["train_time_interval"])
     options.setdefault("enable_version_counter", False)  # a resumed run goes on with the same last.ckpt
+    watching = [LivePicture(folder / "save", cfg.watch_seconds)] if cfg.watch_seconds > 0 else []
     return [
+        *watching,
         StopAtNonFinite(str(folder / "ckpts" / "last.ckpt")),  # before anything is saved
         ConfigSnapshotCallback(config_path, cfg, folder / "configs"),
         ResumeState(cfg),

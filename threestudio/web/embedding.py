@@ -1,4 +1,4 @@
-"""Pictures, videos and meshes as text inside the report, small enough that a page of them stays light.
+"""Pictures, videos and meshes as text for pages, small enough that many of them stay light.
 
 A mesh is packed for viewer.js, which has the other half of this file: all numbers are whole (positions and texture
 coordinates in 1/65535 of their range, normals in 1/127), each column is stored as differences from one value to the
@@ -17,6 +17,7 @@ from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 from PIL import Image
 
+VIEWER = Path(__file__).parent / "viewer.js"
 PICTURE_SIDE, TEXTURE_SIDE = 320, 1024  # pixels, at most
 PICTURE_QUALITY, TEXTURE_QUALITY = 85, 80  # of WebP
 STEPS = 65535

@@ -1,0 +1,1 @@
+"""Training and measuring what guesses a picture's elevation."""
