@@ -9,7 +9,7 @@ import trimesh
 
 from threestudio import cameras
 from threestudio.mesh.mesh import Mesh
-from threestudio.models.image_projection import picture_on_surface, project_picture
+from threestudio.models.image_projection import color_correction, picture_on_surface, project_picture
 from threestudio.models.reference_view import ReferenceView
 
 RED, GREEN = np.array([0.9, 0.1, 0.1]), np.array([0.1, 0.9, 0.1])
@@ -39,7 +39,9 @@ def plain(color, size=128) -> np.ndarray:
 
 def projected(mesh: Mesh, view: ReferenceView, match_colors: bool = False) -> np.ndarray:
     field = np.broadcast_to(GREEN, mesh.positions.shape)
-    return project_picture(field, mesh, mesh.positions, mesh.normals, view, match_colors)
+    if match_colors:
+        field = field + color_correction(field, mesh, view)
+    return project_picture(field, mesh, mesh.positions, mesh.normals, view)
 
 
 @pytest.mark.parametrize("azimuth_deg", [0.0, 90.0, 200.0])
@@ -48,7 +50,7 @@ def test_the_side_towards_the_camera_takes_the_picture_and_the_far_side_keeps_th
     towards = mesh.positions @ view.c2w[:3, 2] / 0.5
     colors = projected(mesh, view)
     assert np.allclose(colors[towards > 0.8], RED, atol=1e-6)
-    assert np.allclose(colors[towards < 0.1], GREEN)
+    assert np.allclose(colors[towards < -0.1], GREEN)
 
 
 def test_a_field_that_was_fitted_to_another_picture_keeps_its_colours():
@@ -57,7 +59,7 @@ def test_a_field_that_was_fitted_to_another_picture_keeps_its_colours():
     assert not np.allclose(projected(mesh, view, match_colors=True)[unseen], GREEN, atol=0.05)
     fitted = replace(view, fitted=plain(GREEN))
     colors = projected(mesh, fitted, match_colors=True)
-    assert np.allclose(colors[unseen], GREEN)
+    assert np.allclose(colors[mesh.positions @ view.c2w[:3, 2] < -0.4], GREEN, atol=0.02)
     assert np.allclose(colors[mesh.positions @ view.c2w[:3, 2] > 0.4], RED, atol=1e-6)
 
 
@@ -86,26 +88,44 @@ def test_the_weight_falls_smoothly_to_zero_at_grazing_angles():
     cosine = mesh.normals @ np.array([1.0, 0.0, 0.0])
     order = np.argsort(cosine)
     steps = np.diff(np.convolve(weight[order, 0], np.ones(101) / 101, mode="valid"))
-    assert weight[cosine < 0.05].max() == 0.0
+    assert weight[cosine < -0.05].max() == 0.0
     assert steps.max() < 0.05
 
 
-def test_pixels_outside_the_mask_and_at_its_border_are_not_used():
+def test_beyond_the_mask_the_colours_at_its_border_go_on_and_never_what_lies_behind():
     rgba = plain(RED)
     rgba[:, 60:, 3] = 0.0
     rgba[:, 60:, :3] = 1.0
+    rgba[:, 58:60, 3] = 0.5  # a soft rim that holds some of the background
+    rgba[:, 58:60, :3] = 0.9
     mesh = ball()
     colors = projected(mesh, view_of(rgba))
-    assert colors.max() <= 0.9 + 1e-6  # none of the white behind the mask
-    assert np.allclose(colors[mesh.positions[:, 1] > 0.0], GREEN)
+    facing = mesh.normals @ np.array([1.0, 0.0, 0.0]) > 0.3
+    assert np.allclose(colors[facing], RED, atol=1e-6)
 
 
-def test_matching_moves_the_unseen_side_towards_the_picture_but_not_far():
-    mesh, view = ball(), view_of(plain([0.2, 0.85, 0.1]))
-    back = mesh.positions[:, 0] < -0.2
-    assert np.allclose(projected(mesh, view, match_colors=True)[back], [0.2, 0.85, 0.1], atol=1e-6)
-    far = projected(mesh, view_of(plain(RED)), match_colors=True)[back]
-    assert np.allclose(far, [0.2, 0.8, 0.1], atol=1e-6)
+def test_a_correction_is_the_pictures_beside_what_it_shows_and_the_mean_far_away():
+    rgba = plain(RED)
+    rgba[:, 64:, :3] = GREEN  # the right half, y > 0, is as the field
+    mesh = ball()
+    colors = projected(mesh, view_of(rgba), match_colors=True)
+    behind = (mesh.positions[:, 0] < -0.04) & (mesh.positions[:, 0] > -0.08)
+    left, right, back = (
+        behind & (mesh.positions[:, 1] < -0.48),
+        behind & (mesh.positions[:, 1] > 0.48),
+        mesh.positions[:, 0] < -0.45,
+    )
+    assert np.abs(colors[left] - RED).mean() < 0.7 * np.abs(colors[left] - GREEN).mean()
+    assert np.abs(colors[right] - GREEN).mean() < 0.7 * np.abs(colors[right] - RED).mean()
+    assert np.allclose(colors[back], (RED + GREEN) / 2, atol=0.1)
+
+
+def test_no_step_shows_where_the_picture_ends():
+    mesh, view = ball(), view_of(plain(RED))
+    edges = mesh.to_trimesh().edges_unique
+    plain_field, corrected = (projected(mesh, view, match) for match in (False, True))
+    largest = [np.abs(np.diff(colors[edges], axis=1)).max() for colors in (plain_field, corrected)]
+    assert largest[1] < 0.1 * largest[0]
 
 
 def test_a_mesh_that_the_camera_does_not_see_keeps_the_field():

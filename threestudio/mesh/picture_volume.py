@@ -4,8 +4,8 @@ Everything is done on a grid of the picture's own rays: row and column of a coar
 axis. There the object's outline is exactly the set of columns that the picture says are full, and what it says is empty
 stays empty. The field's solid is blurred, since a field of few pixels knows nothing fine, and brought together with the
 solid that the picture itself suggests, where there is one. Of each part of the picture
-the largest piece is kept, and columns that it leaves empty are filled at the depth that the field's fog or the columns
-around them have, as thick as the missing part is wide. So there are as many parts as the picture shows; none floats.
+the largest piece is kept, and columns that it leaves empty are filled at the depth of the columns around them, as thick
+as the missing part is wide. So there are as many parts as the picture shows; none floats.
 """
 
 from collections.abc import Callable
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from threestudio.cameras import pixel_size
 from threestudio.mesh.mesh import Mesh
+from threestudio.mesh.missing_columns import AROUND, with_missing_columns
 from threestudio.mesh.surface_nets import surface_nets
 from threestudio.models.mesh_cleaning import smooth
 from threestudio.models.reference_view import ReferenceView
@@ -30,11 +31,6 @@ Suggestion = Callable[[Float[Tensor, "point 3"]], Float[Tensor, "point"]]  # how
 
 CHUNK = 1 << 17  # field evaluations at once
 SPAN = np.log(2.0)  # beyond this factor above or below the level a density says only inside or outside
-FAINTEST = 0.02  # opacity of a column that tells where something lies
-RIM = 2  # cells at the outline that the fit will fill
-OVERLAP = 2  # cells by which a filled part reaches into what is there
-STEEPEST = 1.0  # slope in depth of a filled part, from the nearest column that is not missing
-THINNEST = 1.2  # cells, half thickness
 SMALLEST_PART = 0.002  # of the picture's mask: smaller islands of it are dust
 
 
@@ -118,19 +114,21 @@ def picture_solid(
     mask = without_dust(grid.mask)
     matter = sampled(grid, mask, density, bbox)
     solid = np.clip(np.log(np.maximum(matter, 1e-20) / level) / SPAN, -1.0, 1.0)
-    inside = largest_pieces(with_thin_sheets(blurred(solid, mask, config.smoothing), solid, config.smoothing), mask)
+    solid = largest_pieces(solid, mask)  # before the blur, which would tie to it what floats nearby
+    inside = largest_pieces(blurred(solid, mask, config.smoothing), mask)
     if suggestion is not None and config.suggested_weight > 0:
         suggested = 2.0 * valued(grid, mask, suggestion) - 1.0
         inside = (1.0 - config.suggested_weight) * inside + config.suggested_weight * suggested
         inside = largest_pieces(inside, mask)
     inside = without_pits(inside, mask, config.widest_pit)
     if config.fill_missing:
-        inside = with_missing_columns(inside, mask, matter * grid.cell, config.smoothing)
-    return np.minimum(inside, outline_distance(grid)[..., None])
+        inside = with_missing_columns(inside, mask, solid, matter * grid.cell, config.smoothing)
+    inside = np.minimum(inside, outline_distance(grid)[..., None])
+    return without_cavities(largest_pieces(inside, mask))
 
 
 def without_dust(mask: Bool[np.ndarray, "row column"]) -> Bool[np.ndarray, "row column"]:
-    parts, count = ndimage.label(mask, np.ones((3, 3)))
+    parts, count = ndimage.label(mask, AROUND)
     size = np.bincount(parts.reshape(-1), minlength=count + 1)
     return mask & (size >= SMALLEST_PART * mask.sum())[parts]
 
@@ -173,29 +171,11 @@ def blurred(
     return ndimage.gaussian_filter(np.where(mask[..., None], values, -1.0), deviation, mode="nearest")
 
 
-def with_thin_sheets(
-    inside: Float[np.ndarray, "row column layer"], solid: Float[np.ndarray, "row column layer"], smoothing: float
-) -> Float[np.ndarray, "row column layer"]:
-    """Columns that the blur has emptied, since what stood there is thin, as deep and as thick as they were."""
-    lost = (solid > 0).any(axis=2) & ~(inside > 0).any(axis=2)
-    middle, count = middles(np.where(solid > 0, 1.0, 0.0))
-    middle, half = (mean_within(values, lost, smoothing) for values in (middle, 0.5 * count))
-    sheet = slab(middle, np.maximum(half, THINNEST), inside.shape[2])
-    return np.where(lost[..., None], np.maximum(inside, sheet), inside)
-
-
-def slab(
-    middle: Float[np.ndarray, "row column"], half: Float[np.ndarray, "row column"], layers: int
-) -> Float[np.ndarray, "row column layer"]:
-    """Inside within `half` of the middle."""
-    return np.clip((half[..., None] - np.abs(np.arange(layers) - middle[..., None])) / 2.0, -1.0, 1.0)
-
-
 def largest_pieces(
     inside: Float[np.ndarray, "row column layer"], mask: Bool[np.ndarray, "row column"]
 ) -> Float[np.ndarray, "row column layer"]:
     """For each part of the mask the piece of the solid with the most cells; the others are emptied."""
-    parts, count = ndimage.label(mask, np.ones((3, 3)))
+    parts, count = ndimage.label(mask, AROUND)
     pieces, _ = ndimage.label(inside > 0)
     kept = np.zeros(pieces.max() + 1, dtype=bool)
     for part in range(1, count + 1):
@@ -203,6 +183,12 @@ def largest_pieces(
         if len(size) > 1:
             kept[1 + size[1:].argmax()] = True
     return np.where((inside > 0) & ~kept[pieces], -1.0, inside)
+
+
+def without_cavities(inside: Float[np.ndarray, "row column layer"]) -> Float[np.ndarray, "row column layer"]:
+    """Hollows that no way leads to from outside are filled."""
+    closed = ndimage.binary_fill_holes(inside > 0) & (inside <= 0)
+    return np.where(closed, 1.0, inside)
 
 
 def without_pits(
@@ -223,71 +209,6 @@ def without_pits(
     layer = np.arange(inside.shape[2])
     filled = (layer >= np.minimum(opened, front)[..., None]) & (layer < front[..., None]) & full[..., None]
     return np.where(filled, np.maximum(inside, 0.5), inside)
-
-
-def with_missing_columns(
-    inside: Float[np.ndarray, "row column layer"],
-    mask: Bool[np.ndarray, "row column"],
-    optical_depth: Float[np.ndarray, "row column layer"],
-    smoothing: float,
-) -> Float[np.ndarray, "row column layer"]:
-    """Columns of the mask that are empty, filled around the middle of what the field has there, or beside it."""
-    full = (inside > 0).any(axis=2)
-    around = np.ones((3, 3), dtype=bool)
-    missing = mask & ~ndimage.binary_dilation(full, around, iterations=RIM) | enclosed(mask & ~full, mask)
-    if not missing.any() or not full.any():
-        return inside
-    missing = mask & ~full & ndimage.binary_dilation(missing, around, iterations=RIM)
-    reached = mask & ndimage.binary_dilation(missing, around, iterations=OVERLAP)
-    half = mean_within(np.maximum(ndimage.distance_transform_edt(reached), THINNEST), reached, smoothing)
-    away, nearest = ndimage.distance_transform_edt(~full, return_indices=True)
-    known = middles(np.where(full[..., None], np.maximum(inside, 0.0), 0.0))[0][tuple(nearest)]
-    middle = np.clip(
-        fog_middles(optical_depth, missing, known, smoothing), known - STEEPEST * away, known + STEEPEST * away
-    )
-    middle = mean_within(middle, reached, smoothing)
-    layer = np.arange(inside.shape[2])
-    added = (half[..., None] - np.abs(layer - middle[..., None])) / 2.0
-    return np.where(reached[..., None], np.maximum(inside, np.clip(added, -1.0, 1.0)), inside)
-
-
-def enclosed(
-    empty: Bool[np.ndarray, "row column"], mask: Bool[np.ndarray, "row column"]
-) -> Bool[np.ndarray, "row column"]:
-    """Holes in the columns that are full which are none in the mask: no fit could close them."""
-    holes, count = ndimage.label(empty)
-    open_ones = np.unique(holes[ndimage.binary_dilation(~mask, np.ones((3, 3), dtype=bool))])
-    closed = np.ones(count + 1, dtype=bool)
-    closed[open_ones] = closed[0] = False
-    return closed[holes]
-
-
-def mean_within(
-    values: Float[np.ndarray, "row column"], region: Bool[np.ndarray, "row column"], deviation: float
-) -> Float[np.ndarray, "row column"]:
-    """A Gaussian mean over the neighbours that belong to a region, in the region; the values elsewhere."""
-    weight = ndimage.gaussian_filter(region.astype(np.float64), deviation)
-    mean = ndimage.gaussian_filter(np.where(region, values, 0.0), deviation) / np.maximum(weight, 1e-9)
-    return np.where(region, mean, values)
-
-
-def fog_middles(optical_depth, missing, known, smoothing) -> Float[np.ndarray, "row column"]:
-    """Smooth over neighbouring columns, by their opacity; where there is next to none, the nearest known middle."""
-    middle, total = middles(optical_depth)
-    opacity = np.where(missing, 1.0 - np.exp(-total), 0.0)
-    opacity = np.where(opacity > FAINTEST, opacity, 0.0)
-    weight = ndimage.gaussian_filter(opacity, 2 * smoothing)
-    smooth = ndimage.gaussian_filter(middle * opacity, 2 * smoothing) / np.maximum(weight, 1e-6)
-    return np.where(weight > 0.1 * FAINTEST, smooth, known)
-
-
-def middles(
-    matter: Float[np.ndarray, "row column layer"],
-) -> tuple[Float[np.ndarray, "row column"], Float[np.ndarray, "row column"]]:
-    """The layer before which half of a column's matter lies, and how much there is in all."""
-    so_far = np.cumsum(matter, axis=2)
-    total = so_far[..., -1]
-    return (so_far < 0.5 * total[..., None]).sum(axis=2).astype(np.float64), total
 
 
 def outline_distance(grid: PictureGrid) -> Float[np.ndarray, "row column"]:

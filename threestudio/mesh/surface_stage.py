@@ -38,7 +38,7 @@ class SurfaceConfig(StartConfig):
 
     steps: int = within(240, 0, 100_000)
     learning_rate: float = within(0.003, 1e-6, 0.1, "world units a step")  # at the start; it falls linearly to nothing
-    sharing: float = within(10.0, 0, 1000)  # lambda of "Large Steps": over how many vertices a pull is shared
+    sharing: float = within(4.0, 0, 1000)  # lambda of "Large Steps": over how many vertices a pull is shared
     field_weight: float = within(0.3, 0, 1000)  # of the field's outlines beside the picture's
     fairness: float = within(0.03, 0, 1000)  # weight of the bending energy
     field_views: int = within(16, 0, 1000)

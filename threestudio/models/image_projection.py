@@ -1,25 +1,31 @@
 """The picture itself, projected onto the part of the surface that its camera sees.
 
 A point takes the picture's colour with a weight in [0, 1], the field's with the rest. The weight is zero for what the
-camera does not see, and falls smoothly where the picture says little about the surface or is a little off it: at
-grazing angles, at the object's outline, and where one part of the object hides another.
+camera does not see, and falls smoothly where the picture says little about the surface or may be a little off it: at
+grazing angles, and where one part of the object hides another. Beyond the picture's own outline its colours go on.
+
+So that no step shows where one fades into the other, the field's colours are corrected by what they lack where the
+picture is known: near it as the picture demands, farther away by the mean alone (gradient-domain blending, Perez et al.
+2003, on the mesh).
 """
 
 import cv2
 import numpy as np
 from jaxtyping import Float
-from scipy import ndimage
+from scipy import ndimage, sparse
+from scipy.sparse.linalg import spsolve
 
 from threestudio.mesh.mesh import Mesh
+from threestudio.mesh.topology import Topology
 from threestudio.models.reference_view import FirstHits, ReferenceView
 
-FADE_COSINES = (0.05, 0.2)  # between normal and view: no picture below the first, picture alone above the second
-OUTLINE_MARGINS = (0.0, 0.004)  # the same for the distance to an outline, as fractions of the picture's height
+FADE_COSINES = (-0.05, 0.1)  # between normal and view: no picture below the first, picture alone above the second
+HIDING_MARGINS = (0.0, 0.004)  # the same for the distance to where a part hides another, in picture heights
 DEPTH_JUMP = 0.04  # neighbouring pixels this far apart, as a fraction of the object, belong to different parts
 DEPTH_MAP_HEIGHT = 256
-# The field was fitted to the picture: larger differences are misalignments, and would spoil the unseen side.
-LARGEST_GAIN = 1.2
-LARGEST_SHIFT = 0.1
+RIM = 4  # pixels of that map in which a smooth surface turns away as steeply as at a jump
+SURE_ALPHA = 0.8  # above it a pixel's colour is the object's own
+LOCAL = 0.1  # world units over which a correction fades to the mean of all
 
 
 def project_picture(
@@ -28,18 +34,30 @@ def project_picture(
     positions: Float[np.ndarray, "point 3"],
     normals: Float[np.ndarray, "point 3"],
     view: ReferenceView,
-    match_colors: bool,
 ) -> Float[np.ndarray, "point 3"]:
-    """The field's albedo at points of the surface, with the picture on the part that it shows.
-
-    With `match_colors`, the field's colours are first brought to the mean and contrast of the picture it was fitted
-    to, channel by channel, as measured where both are known, so that no step shows where one fades into the other.
-    """
+    """The field's albedo at points of the surface, with the picture on the part that it shows."""
     colors, weight = picture_on_surface(mesh, positions, normals, view)
-    if match_colors:
-        fitted = colors if view.fitted is None else _colors_at(view.fitted, view, positions)
-        albedo = _with_matching_statistics(albedo, fitted, weight)
     return (1.0 - weight) * albedo + weight * colors
+
+
+def color_correction(
+    albedo: Float[np.ndarray, "vertex 3"], mesh: Mesh, view: ReferenceView
+) -> Float[np.ndarray, "vertex 3"]:
+    """What the field's albedo at the vertices lacks beside the picture, spread over what the picture does not show.
+
+    The mean is that of the picture to which the field was fitted: it says how far the field is off on all sides.
+    """
+    colors, weight = picture_on_surface(mesh, mesh.positions, mesh.normals, view)
+    if weight.sum() < 1.0:
+        return np.zeros_like(albedo)
+    lacking = colors - albedo
+    fitted = colors if view.fitted is None else _colors_of(view.fitted, view, mesh.positions)
+    mean = (weight * (fitted - albedo)).sum(axis=0) / weight.sum()
+    topology = Topology.of(mesh.faces, len(mesh.positions))
+    edge = np.linalg.norm(np.diff(mesh.positions[topology.edges], axis=1), axis=-1).mean()
+    recall = float(edge / LOCAL) ** 2
+    system = topology.laplacian() + sparse.diags_array(weight[:, 0] + recall)
+    return spsolve(system.tocsc(), weight * lacking + recall * mean)
 
 
 def picture_on_surface(
@@ -57,62 +75,46 @@ def picture_on_surface(
     facing = np.flatnonzero((cosine > FADE_COSINES[0]) & inside)
     hits = FirstHits(mesh, view)
     seen = facing[hits.sees(positions[facing])]
-    colors[seen] = _colors_at(view.rgba, view, positions[seen])
-    opaque = _sample(view.rgba[..., 3:], row[seen], column[seen]) > 0.5
+    colors[seen] = _colors_of(view.rgba, view, positions[seen])
     certainty = _sample(_distance_weight(hits, view)[..., None], row[seen], column[seen])
-    weight[seen] = certainty * _smoothstep(cosine[seen, None], *FADE_COSINES) * opaque
+    weight[seen] = certainty * _smoothstep(cosine[seen, None], *FADE_COSINES)
     return colors, weight
 
 
-def _colors_at(
+def _colors_of(
     rgba: Float[np.ndarray, "h w 4"], view: ReferenceView, positions: Float[np.ndarray, "point 3"]
 ) -> Float[np.ndarray, "point 3"]:
-    """Of a picture from the view's camera, where the points fall; without the background that surrounds them."""
-    row, column = view.pixels(positions, *rgba.shape[:2])
-    sampled = _sample(_premultiplied(rgba), row, column)
-    return sampled[:, :3] / np.maximum(sampled[:, 3:], 1e-6)
+    """Of a picture from the view's camera, where the points fall."""
+    return _sample(with_colors_beyond(rgba), *view.pixels(positions, *rgba.shape[:2]))
+
+
+def with_colors_beyond(rgba: Float[np.ndarray, "h w 4"]) -> Float[np.ndarray, "h w 3"]:
+    """The colours of a picture with those at its object's outline continued over the background."""
+    sure = rgba[..., 3] > min(SURE_ALPHA, float(rgba[..., 3].max()) - 1e-6)
+    _, nearest = ndimage.distance_transform_edt(~sure, return_indices=True)
+    return rgba[..., :3][tuple(nearest)]
 
 
 def _distance_weight(hits: FirstHits, view: ReferenceView) -> Float[np.ndarray, "h w"]:
-    """From 0 at an outline, of the picture's mask or in the mesh's depth, to 1 away from all."""
+    """From 0 where a part of the mesh hides another to 1 away from there."""
     height, width = view.rgba.shape[:2]
-    outline = _outline_in_depth(hits, view)
-    mask = np.pad(view.rgba[..., 3] > 0.5, 1)
-    from_mask = ndimage.distance_transform_edt(mask)[1:-1, 1:-1]
-    from_depth = ndimage.distance_transform_edt(~outline) * height / outline.shape[0]
-    enlarged = cv2.resize(from_depth, (width, height), interpolation=cv2.INTER_LINEAR)
-    return _smoothstep(np.minimum(from_mask, enlarged) / height, *OUTLINE_MARGINS)
+    hiding = _hiding(hits, view)
+    distance = ndimage.distance_transform_edt(~hiding) / hiding.shape[0]
+    return _smoothstep(cv2.resize(distance, (width, height), interpolation=cv2.INTER_LINEAR), *HIDING_MARGINS)
 
 
-def _outline_in_depth(hits: FirstHits, view: ReferenceView):
-    """Pixels of the depth map whose neighbours lie on another part of the object, or beside it."""
+def _hiding(hits: FirstHits, view: ReferenceView):
+    """Pixels of the depth map whose neighbours lie on another part of the object."""
     height = DEPTH_MAP_HEIGHT
     width = round(height * view.rgba.shape[1] / view.rgba.shape[0])
     depth = hits.depth_map(height, width)
-    depth = np.where(np.isfinite(depth), depth, 1e6)
-    outline = ndimage.maximum_filter(depth, 3) - ndimage.minimum_filter(depth, 3) > DEPTH_JUMP * hits.extent
-    # Without any outline the distance to it would be undefined.
-    outline[[0, -1]] = outline[:, [0, -1]] = True
-    return outline
-
-
-def _with_matching_statistics(albedo, colors, weight) -> Float[np.ndarray, "point 3"]:
-    """Mean and standard deviation rather than least squares: its slope would shrink with every misalignment."""
-    if weight.sum() < 1.0:
-        return albedo
-    share = weight / weight.sum()
-    mean, wanted_mean = (share * albedo).sum(axis=0), (share * colors).sum(axis=0)
-    spread, wanted_spread = (
-        np.sqrt((share * (values - centre) ** 2).sum(axis=0))
-        for values, centre in ((albedo, mean), (colors, wanted_mean))
-    )
-    gain = np.clip(wanted_spread / np.maximum(spread, 1e-3), 1.0 / LARGEST_GAIN, LARGEST_GAIN)
-    shift = np.clip(wanted_mean - mean, -LARGEST_SHIFT, LARGEST_SHIFT)
-    return np.clip((albedo - mean) * gain + mean + shift, 0.0, 1.0)
-
-
-def _premultiplied(rgba: Float[np.ndarray, "h w 4"]) -> Float[np.ndarray, "h w 4"]:
-    return np.concatenate([rgba[..., :3] * rgba[..., 3:], rgba[..., 3:]], axis=-1)
+    met = np.isfinite(depth)
+    farthest = ndimage.maximum_filter(np.where(met, depth, -np.inf), 3)
+    nearest = ndimage.minimum_filter(np.where(met, depth, np.inf), 3)
+    hiding = (farthest - nearest > DEPTH_JUMP * hits.extent) & ndimage.binary_erosion(met, iterations=RIM)
+    # Without any the distance to it would be undefined.
+    hiding[[0, -1]] = hiding[:, [0, -1]] = True
+    return hiding
 
 
 def _sample(image: Float[np.ndarray, "h w c"], row, column) -> Float[np.ndarray, "point c"]:

@@ -18,7 +18,7 @@ from threestudio.mesh.quads import in_quads
 from threestudio.mesh.view_colors import colors_from_views
 from threestudio.models import mesh_cleaning
 from threestudio.models.exporters.base import Exporter, ExporterOutput
-from threestudio.models.image_projection import project_picture
+from threestudio.models.image_projection import color_correction, project_picture
 from threestudio.models.texture_atlas import pad, rasterise, unwrap
 from threestudio.models.texture_bake import field_albedo
 from threestudio.utils.ranges import one_of, within
@@ -55,7 +55,7 @@ class MeshExporter(Exporter):
         size_mm: float = within(0.0, 0, 1e6, "millimetres")
         smooth_iterations: int = within(5, 0, 1000)  # of Taubin smoothing; 0 for none
         project_image: bool = True  # the picture's own colours on the part of the surface that it shows
-        match_colors: bool = True  # bring the field's colours to the picture's mean and contrast first
+        match_colors: bool = True  # correct the field's colours by what they lack where the picture is known
 
     cfg: Config
 
@@ -116,14 +116,19 @@ class MeshExporter(Exporter):
         shows them."""
         positions, normals = at(surface.positions), at(surface.normals)
         if self.refined is not None:
-            albedo = at(colors_from_views(surface, self.refined.views))
+            at_vertices = colors_from_views(surface, self.refined.views)
+            albedo = at(at_vertices)
         else:
+            at_vertices = field_albedo(self.geometry, self.material, surface.positions, surface.normals)
             albedo = field_albedo(self.geometry, self.material, positions, normals)
-        if albedo is None:
+        if albedo is None or at_vertices is None:
             threestudio.warn("the material exports no albedo: the mesh has no colours")
-        elif self.reference is not None and self.cfg.project_image:
-            albedo = project_picture(albedo, surface, positions, normals, self.reference, self.cfg.match_colors)
-        return albedo
+            return None
+        if self.reference is None or not self.cfg.project_image:
+            return albedo
+        if self.cfg.match_colors:
+            albedo = np.clip(albedo + at(color_correction(at_vertices, surface, self.reference)), 0.0, 1.0)
+        return project_picture(albedo, surface, positions, normals, self.reference)
 
     def scale(self, surface: Mesh) -> float:
         """Millimetres a world unit; 1 where no size is asked for."""
