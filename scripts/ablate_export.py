@@ -2,12 +2,14 @@
 
     python scripts/ablate_export.py RESULTS/cascade --out OUT [--row NAME ...]
 
-RESULTS/cascade/<object>/run are the trial folders. Scores that are in OUT already are not computed again; the table is
-OUT/table.md.
+RESULTS/cascade/<object>/run are the trial folders; where there are none of this form, those of RESULTS itself are
+taken for runs on pictures, which are scored from the picture's own camera alone. Scores that are in OUT already are not
+computed again; the table is OUT/table.md.
 """
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from evaluate_reconstruction import generated_object
@@ -23,20 +25,24 @@ CUSTOM = Path(__file__).resolve().parents[1] / "custom"
 
 def main(arguments: argparse.Namespace) -> int:
     load_extensions(CUSTOM)
-    finished = (run for run in sorted(arguments.results.glob("*/run")) if any(run.glob("save/it*-export/*.glb")))
-    runs = {run.parent.name: run for run in finished}
+    objects = {run.parent.name: run for run in finished(arguments.results.glob("*/run"))}
+    runs = objects or {run.name: run for run in finished(arguments.results.glob("*"))}
     if not runs:
-        raise UserError(f"{arguments.results}: no finished runs (<object>/run) in it")
+        raise UserError(f"{arguments.results}: no finished runs (<object>/run or <picture>) in it")
     scores: dict[str, dict[str, dict[str, float]]] = {}
     for row, overrides in table_rows(arguments.row).items():
         for name, run in runs.items():
-            truth = generated_object(int(name.rpartition("-")[2]))[1]
+            truth = generated_object(int(name.rpartition("-")[2]))[1] if name in objects else None
             scores.setdefault(row, {})[name] = scored(run, overrides, truth, arguments.out / row / name)
             print(row, name, scores[row][name], flush=True)
     with atomic_path(arguments.out / "table.md") as partial:
         partial.write_text(table(scores))
     print(table(scores))
     return 0
+
+
+def finished(folders: Iterable[Path]) -> list[Path]:
+    return [run for run in sorted(folders) if any(run.glob("save/it*-export/*.glb"))]
 
 
 if __name__ == "__main__":

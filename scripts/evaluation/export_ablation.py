@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 import threestudio
-from evaluation.scores import Truth, score
+from evaluation.scores import Truth, picture_score, score
 from threestudio.mesh.surface_stage import SurfaceConfig
 from threestudio.models.mesh_io import read_glb, write_glb
+from threestudio.models.reference_view import ReferenceView
 from threestudio.systems.refinement import refined_surface
 from threestudio.systems.source_picture import source_of_run
 from threestudio.utils.atomic import atomic_path
@@ -42,20 +43,24 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 
 
-def scored(run: Path, overrides: Mapping[str, Any], truth: Truth, folder: Path) -> dict[str, float]:
-    """Of the mesh that a finished run gives with these settings; kept in `folder`."""
+def scored(run: Path, overrides: Mapping[str, Any], truth: Truth | None, folder: Path) -> dict[str, float]:
+    """Of the mesh that a finished run gives with these settings, beside its picture and the truth if there is one.
+
+    Kept in `folder`.
+    """
     kept = folder / "scores.json"
     if kept.is_file():
         return json.loads(kept.read_text())["scores"]
-    glb = exported(run, overrides, folder / "model.glb")
-    scores = score(read_glb(glb), truth)
+    glb, view = exported(run, overrides, folder / "model.glb")
+    mesh = read_glb(glb)
+    scores = (score(mesh, truth) if truth is not None else {}) | picture_score(mesh, view)
     with atomic_path(kept) as partial:
         partial.write_text(json.dumps({"settings": dict(overrides), "scores": scores}, indent=1))
     return scores
 
 
-def exported(run: Path, overrides: Mapping[str, Any], path: Path) -> Path:
-    """The GLB of a trial folder's last checkpoint."""
+def exported(run: Path, overrides: Mapping[str, Any], path: Path) -> tuple[Path, ReferenceView]:
+    """The GLB of a trial folder's last checkpoint, and the picture that it was made from."""
     arguments = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
     cfg = load_config(str(run / "configs" / "parsed.yaml"), cli_args=arguments)
     system = loaded(cfg, run)
@@ -64,7 +69,8 @@ def exported(run: Path, overrides: Mapping[str, Any], path: Path) -> Path:
     exporter.reference = source_of_run(system.get_save_dir(), threestudio.find(cfg.data_type)(cfg.data))
     if system.cfg.refinement:
         exporter.refined = refined_surface(system, exporter.reference, SurfaceConfig(**system.cfg.surface))
-    return write_glb(path, exporter.textured(exporter.surface()), view=exporter.reference)[0]
+    written = write_glb(path, exporter.textured(exporter.surface()), view=exporter.reference)
+    return written[0], exporter.reference
 
 
 @torch.no_grad()

@@ -14,11 +14,13 @@ from cascade_zero123.metrics.psnr import psnr
 from cascade_zero123.zero123.white import on_white
 from jaxtyping import Float, UInt8
 from numpy import ndarray
+from PIL import Image
 from scipy.spatial import KDTree
 from torch import Tensor
 
 from threestudio import cameras
 from threestudio.models.mesh_renderer import render_mesh
+from threestudio.models.reference_view import ReferenceView
 
 FOVY_DEG, DISTANCE = 20.0, 3.8  # as the bundled model was trained
 SOURCE_ELEVATION_DEG, SOURCE_AZIMUTH_DEG, SOURCE_SIZE = 10.0, 0.0, 512
@@ -84,6 +86,17 @@ def score(mesh: trimesh.Trimesh, truth: Truth) -> dict[str, float]:
         "psnr": float(psnr(as_tensors(views), as_tensors(truth.views)).mean()),
         "mask_iou": float(mask_iou(views, truth.views).mean()),
         "chamfer": chamfer(mesh, truth.shape),
+    }
+
+
+def picture_score(mesh: trimesh.Trimesh, view: ReferenceView, size: int = SOURCE_SIZE) -> dict[str, float]:
+    """From the picture's own camera, where all is known: IoU of the masks, and PSNR in dB on white."""
+    seen = render_mesh(mesh, torch.as_tensor(view.c2w)[None], view.fovy_deg, size, size)
+    picture = Image.fromarray(np.rint(view.rgba * 255).astype(np.uint8)).resize((size, size), Image.Resampling.LANCZOS)
+    wanted = np.array(picture)[None]
+    return {
+        "outline_iou": float(mask_iou(seen, wanted)[0]),
+        "picture_psnr": float(psnr(as_tensors(seen), as_tensors(wanted))[0]),
     }
 
 

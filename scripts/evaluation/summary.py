@@ -7,8 +7,14 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
-METRICS = {"psnr": "PSNR (dB), up", "mask_iou": "mask IoU, up", "chamfer": "Chamfer (side = 1), down"}
-DIGITS = {"psnr": 2, "mask_iou": 3, "chamfer": 4}
+METRICS = {
+    "psnr": "PSNR (dB), up",
+    "mask_iou": "mask IoU, up",
+    "chamfer": "Chamfer (side = 1), down",
+    "outline_iou": "outline IoU of the picture, up",
+    "picture_psnr": "its PSNR (dB), up",
+}
+DIGITS = {"psnr": 2, "mask_iou": 3, "chamfer": 4, "outline_iou": 4, "picture_psnr": 2}
 RESAMPLES = 10_000
 CELL, LABEL = 192, 110  # pixels
 
@@ -25,34 +31,38 @@ def bootstrap_interval(values: Float[ndarray, "object"], seed: int = 0) -> tuple
 def table(scores: Mapping[str, Scores]) -> str:
     """Markdown: the mean of each method, and the first method against each other one on the objects of both."""
     methods = [method for method in scores if scores[method]]
-    lines = ["Means over objects, with 95 % bootstrap intervals.", "", *_head("method")]
+    known = {metric for method in methods for found in scores[method].values() for metric in found}
+    metrics = [metric for metric in METRICS if metric in known]
+    lines = ["Means over objects, with 95 % bootstrap intervals.", "", *_head("method", metrics)]
     for method in methods:
-        lines.append(_row(method, list(scores[method].values())))
+        lines.append(_row(method, list(scores[method].values()), metrics))
     if len(methods) > 1:
-        first = methods[0]
-        lines += ["", f"Difference of {first} to each other method, object by object.", "", *_head(f"{first} minus")]
-        lines += [_row(other, _differences(scores[first], scores[other])) for other in methods[1:]]
+        first, head = methods[0], _head(f"{methods[0]} minus", metrics)
+        lines += ["", f"Difference of {first} to each other method, object by object.", "", *head]
+        lines += [_row(other, _differences(scores[first], scores[other]), metrics) for other in methods[1:]]
     return "\n".join(lines) + "\n"
 
 
-def _head(first: str) -> list[str]:
-    return [f"| {first} | objects | " + " | ".join(METRICS.values()) + " |", "|---|---|" + "---|" * len(METRICS)]
+def _head(first: str, metrics: Sequence[str]) -> list[str]:
+    titles = " | ".join(METRICS[metric] for metric in metrics)
+    return [f"| {first} | objects | {titles} |", "|---|---|" + "---|" * len(metrics)]
 
 
-def _row(name: str, objects: Sequence[Mapping[str, float]]) -> str:
+def _row(name: str, objects: Sequence[Mapping[str, float]], metrics: Sequence[str]) -> str:
     cells = [name, str(len(objects))]
-    for metric, digits in DIGITS.items():
-        values = np.array([scores[metric] for scores in objects])
+    for metric in metrics:
+        values = np.array([scores[metric] for scores in objects if metric in scores])
         if not len(values):
             cells.append("")
             continue
         low, high = bootstrap_interval(values)
-        cells.append(f"{values.mean():.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]")
+        cells.append("{:.{d}f} [{:.{d}f}, {:.{d}f}]".format(values.mean(), low, high, d=DIGITS[metric]))
     return "| " + " | ".join(cells) + " |"
 
 
 def _differences(first: Scores, other: Scores) -> list[dict[str, float]]:
-    return [{m: first[name][m] - other[name][m] for m in METRICS} for name in first if name in other]
+    both = [(first[name], other[name]) for name in first if name in other]
+    return [{metric: one[metric] - two[metric] for metric in one if metric in two} for one, two in both]
 
 
 def sheet(

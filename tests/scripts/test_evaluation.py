@@ -21,6 +21,7 @@ from evaluation import controls, objects, scores, summary  # noqa: E402
 from threestudio.errors import UserError  # noqa: E402
 from threestudio.models.mesh_io import read_glb, write_glb  # noqa: E402
 from threestudio.models.mesh_renderer import render_mesh  # noqa: E402
+from threestudio.models.reference_view import ReferenceView  # noqa: E402
 from threestudio.utils.config import load_config  # noqa: E402
 
 CONFIG = REPOSITORY / "configs" / "cascade-zero123.yaml"
@@ -229,5 +230,26 @@ def test_a_missing_config_is_one_line():
 
 def test_a_folder_without_finished_runs_has_nothing_to_export_again(tmp_path):
     arguments = argparse.Namespace(results=tmp_path, out=tmp_path / "out", row=[])
-    with pytest.raises(UserError, match=r"no finished runs \(<object>/run\) in it"):
+    with pytest.raises(UserError, match=r"no finished runs \(<object>/run or <picture>\) in it"):
         load_script("ablate_export").main(arguments)
+
+
+def test_a_mesh_that_is_the_pictures_own_has_its_outline_and_colours_and_a_shifted_one_less():
+    ball = trimesh.creation.icosphere(4, 0.4)
+    ball.visual.vertex_colors = (200, 60, 40, 255)
+    view = ReferenceView(scores.Truth(ball).picture / 255.0, scores.source_camera()[0].numpy(), 20.0)
+    shifted = scores.picture_score(ball.copy().apply_translation((0, 0.05, 0)), view)
+    own = scores.picture_score(ball, view)
+    assert own["outline_iou"] > 0.995
+    assert own["picture_psnr"] > 35.0
+    assert shifted["outline_iou"] < 0.9
+    assert shifted["picture_psnr"] < 25.0
+
+
+def test_a_table_has_only_the_scores_that_were_taken():
+    text = summary.table(
+        {"a": {"cat": {"outline_iou": 0.99, "picture_psnr": 30.0}}, "b": {"cat": {"outline_iou": 0.97}}}
+    )
+    assert "outline IoU" in text
+    assert "Chamfer" not in text
+    assert "0.0200 [0.0200, 0.0200]" in text
