@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 import threestudio
+from threestudio.mesh.apart import with_vertices_apart
 from threestudio.mesh.budget import within_budget
 from threestudio.mesh.description import described, small_charts
 from threestudio.mesh.mesh import Mesh, TexturedMesh
@@ -78,7 +79,7 @@ class MeshExporter(Exporter):
         """The object's outside, clean and within the face budget."""
         mesh = self.isosurface() if self.refined is None else self.refined.mesh
         make = in_quads if self.cfg.remesh == "quads" else within_budget
-        return make(mesh, self.cfg.max_faces)
+        return with_vertices_apart(make(mesh, self.cfg.max_faces))
 
     def isosurface(self) -> Mesh:
         """Without what floats beside the object, smoothed."""
