@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(TORCH)
 
-.PHONY: setup demo app cut-out test test-page lint format clean train-tiny faults
+.PHONY: setup setup-app demo app cut-out test test-page lint format clean train-tiny faults
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -29,6 +29,8 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/python launch.py --config configs/cascade-zero123.yaml --train data.image_path=load/images/cat.png
+
+setup-app: $(READY)-app
 
 app: $(READY)-app
 	$(BIN)/python app.py

@@ -23,7 +23,7 @@ def pipeline(tmp_path_factory):
 
 
 def test_the_example_of_the_readme_runs(tmp_path, monkeypatch):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "commands.md").read_text(), re.DOTALL)
     example = next(block for block in blocks if "CascadeZero123Pipeline" in block)
     documented = [line.strip() for line in example.splitlines() if line.strip()]
     assert len(documented) <= 5
