@@ -11,9 +11,9 @@ zero123    configs/zero123.yaml                  inflated   its silhouette infla
 frozen     the given config with Base in the Refiner's place too (Table 3's "two Zero-1-to-3 in cascade")
 reference  the given config without guidance: the picture alone
 
-Each method sees one picture (512 px, azimuth 0, elevation 10) and is told its camera, writes a GLB, and is scored by
-that file, read back. What is in OUT already is not computed again; an object that fails is reported, and the others go
-on.
+Each method sees one picture (512 px, azimuth 0, elevation 10 or --elevation) and is told its camera, unless
+data.default_elevation_deg=auto is to find it; it writes a GLB, and is scored by that file, read back. What is in OUT
+already is not computed again; an object that fails is reported, and the others go on.
 """
 
 import argparse
@@ -39,6 +39,8 @@ from evaluation.scores import (
     novel_views,
     score,
     source_camera,
+    source_elevation_deg,
+    take_pictures_from,
 )
 from evaluation.summary import sheet, table
 from PIL import Image
@@ -127,7 +129,7 @@ class Evaluation:
         settings = {
             "data.image_path": str(self.picture(name)),
             "data.recenter": False,  # camera and scale stay those of the truth
-            "data.default_elevation_deg": SOURCE_ELEVATION_DEG,
+            "data.default_elevation_deg": source_elevation_deg(),
             "data.default_azimuth_deg": SOURCE_AZIMUTH_DEG,
             "data.default_camera_distance": DISTANCE,
             "data.default_fovy_deg": FOVY_DEG,
@@ -213,6 +215,7 @@ def parse_arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--objects", type=int, default=10)
     parser.add_argument("--meshes", type=Path, help="folder of true meshes, in place of generated objects")
+    parser.add_argument("--elevation", type=float, default=SOURCE_ELEVATION_DEG, help="of the picture, in degrees [10]")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--method", nargs="+", choices=METHODS, default=["cascade", "reference", *CONTROLS])
     parser.usage = (
@@ -225,6 +228,7 @@ def main(argv: Sequence[str]) -> int:
     arguments, overrides = parse_arguments(argv)
     if not arguments.config.is_file():
         raise UserError(f"{arguments.config}: no such config file")
+    take_pictures_from(arguments.elevation)
     true_object, count = generated_object, arguments.objects
     if arguments.meshes:
         true_object = MeshObjects(arguments.meshes.resolve())

@@ -23,7 +23,7 @@ ARGUMENTS = (
     ),
     *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),  # WebGL without a GPU
 )
-PATIENCE = 120.0  # seconds
+PATIENCE = 240.0  # seconds
 
 
 def installed() -> bool:

@@ -1,8 +1,8 @@
 """The elevation without training: views are predicted around the picture, and fitted under each candidate elevation.
 
-The pose token of a published Zero-1-to-3 is relative, so its predictions do not depend on the elevation; where they lie in
-the world does. The candidate under which one small field explains them all best wins (One-2-3-45 compares features for
-the same reason). It was measured beside the trained network, and lost: docs/results.md.
+The pose token of a published Zero-1-to-3 is relative, so its predictions do not depend on the elevation; where they
+lie in the world does. The candidate under which one small field explains them all best wins (One-2-3-45 compares
+features for the same reason). It was measured beside the trained network, and lost: docs/results.md.
 
     python scripts/elevation/by_views.py load/cascade-zero123-tiny/base data/val data/real-val --objects 12
 """
@@ -21,7 +21,6 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from elevation.views import ViewSet  # noqa: E402
-
 from threestudio import cameras  # noqa: E402
 from threestudio.extensions import load_extensions  # noqa: E402
 

@@ -24,6 +24,7 @@ from threestudio.models.reference_view import ReferenceView
 
 FOVY_DEG, DISTANCE = 20.0, 3.8  # as the bundled model was trained
 SOURCE_ELEVATION_DEG, SOURCE_AZIMUTH_DEG, SOURCE_SIZE = 10.0, 0.0, 512
+_source_elevation_deg = SOURCE_ELEVATION_DEG
 NOVEL_AZIMUTHS_DEG, NOVEL_ELEVATIONS_DEG, NOVEL_SIZE = range(0, 360, 45), (0, 30), 128
 SURFACE_SAMPLES = 10_000
 ESCAPE_DIRECTIONS = 48
@@ -60,8 +61,18 @@ class Truth:
         return render_mesh(self.mesh, c2w, FOVY_DEG, size, size, **light)
 
 
+def take_pictures_from(elevation_deg: float) -> None:
+    """Of everything that follows: another elevation than the usual one."""
+    global _source_elevation_deg
+    _source_elevation_deg = elevation_deg
+
+
+def source_elevation_deg() -> float:
+    return _source_elevation_deg
+
+
 def source_camera() -> Float[Tensor, "1 4 4"]:
-    return _orbit([SOURCE_ELEVATION_DEG], [SOURCE_AZIMUTH_DEG])
+    return _orbit([_source_elevation_deg], [SOURCE_AZIMUTH_DEG])
 
 
 def novel_cameras() -> Float[Tensor, "view 4 4"]:

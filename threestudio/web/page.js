@@ -26,7 +26,14 @@ function come(canvas) {
     });
 }
 
+// So that the page shows the same job when it is loaded again.
+function remember() {
+  const shown = document.querySelector("[data-job]"), place = shown && `/?job=${encodeURIComponent(shown.dataset.job)}`;
+  if (place && place !== location.pathname + location.search) history.replaceState(null, "", place);
+}
+
 function look() {
+  remember();
   document.querySelectorAll("canvas[data-mesh]:not([data-ready])").forEach(come);
 }
 

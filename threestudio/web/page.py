@@ -178,7 +178,7 @@ class Page:
         choices = [parts.draft, parts.config, parts.elevation, parts.steps, parts.seed]
         started = self.on(parts.start.click, self.started, choices, [parts.chosen])
         seen = {"fn": self.seen, "inputs": [parts.chosen, parts.shown], "outputs": watched, "show_progress": "hidden"}
-        started.then(**seen).then(None, [parts.chosen], None, js=REMEMBER)
+        started.then(**seen)
         for button, change in ((parts.stop, self.studio.queue.stop), (parts.resume, self.studio.queue.go_on)):
             self.on(button.click, changed_by(change), [parts.chosen], []).then(**seen)
         wanted = [parts.chosen, self.formats, self.faces, self.texture, self.size]
@@ -328,7 +328,6 @@ def editable(draft: drafts.Draft) -> dict[str, Any]:
     }
 
 
-REMEMBER = "(job) => { if (job) history.replaceState(null, '', '/?job=' + encodeURIComponent(job)); }"
 EMPTY = (
     '<article class="job empty"><div class="stage"><p class="quiet">Drop a picture of one object: '
     "a PNG with transparency, or a photograph on a plain background.</p></div></article>"
