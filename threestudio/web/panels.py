@@ -36,7 +36,8 @@ def job_panel(studio: Studio, job: Job) -> str:
         source = address(job, picture, files[picture].stat().st_mtime * 1000)
         shown = f'<img src="{source}" alt="The object as it forms">'
     return (
-        f'<article class="job {job.state}" data-job="{escape(job.id)}"><div class="stage">{shown or waiting_picture(job)}</div>'
+        f'<article class="job {job.state}" data-job="{escape(job.id)}">'
+        f'<div class="stage">{shown or waiting_picture(job)}</div>'
         f"<h3>{escape(job.name)}</h3>{status(studio, job, progress)}</article>"
     )
 
@@ -69,7 +70,8 @@ def result_panel(studio: Studio, job: Job) -> str:
     label = escape(f"The mesh of {job.name}; drag, or use the arrow keys, to turn it", quote=True)
     reason = f'<p class="line bad">{escape(job.reason)}</p>' if job.reason else ""
     return (
-        f'<article class="result" data-job="{escape(job.id)}"><div class="stage"><canvas data-mesh="{address(job, "mesh.json", version)}" '
+        f'<article class="result" data-job="{escape(job.id)}"><div class="stage">'
+        f'<canvas data-mesh="{address(job, "mesh.json", version)}" '
         f'tabindex="0" role="img" aria-label="{label}"></canvas><p class="hint">Drag to turn, scroll to come nearer</p>'
         '<button class="clay" type="button" aria-pressed="false">Clay</button></div>'
         f"{reason}{downloads(job, files)}{views(job, files)}</article>"
