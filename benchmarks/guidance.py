@@ -36,11 +36,11 @@ from threestudio.extensions import load_extensions  # noqa: E402
 
 load_extensions(ROOT / "custom")
 
-from cascade_zero123.cascade.context import Cascade  # noqa: E402
+from cascade_zero123.cascade.context import EncodedViews  # noqa: E402
 from cascade_zero123.guidance import CascadeZero123Guidance  # noqa: E402
+from cascade_zero123.views import Cameras  # noqa: E402
 from cascade_zero123.zero123.architecture import PUBLISHED, Architecture, build_model  # noqa: E402
 from cascade_zero123.zero123.model import Context, Zero123  # noqa: E402
-from cascade_zero123.zero123.pose import Pose  # noqa: E402
 from cascade_zero123.zero123.precision import dtype_of  # noqa: E402
 
 SCALE, STEP = 3.0, 7
@@ -122,15 +122,14 @@ class Guidance(CascadeZero123Guidance):
         source, _ = inputs(2, side, self.device)
         images = source.permute(0, 3, 1, 2)
         self.encoding.fit(images[1:])
-        draws = torch.randn(1, 9, self.refiner.image_encoder.config.projection_dim, generator=torch.Generator())
-        poses = Pose(torch.zeros(views), torch.linspace(0, 90, views), torch.full((views,), 1.5))
+        draws = torch.randn(1, 9, 1, self.refiner.image_encoder.config.projection_dim, generator=torch.Generator())
+        cameras = Cameras(torch.zeros(views), torch.linspace(0, 90, views), torch.full((views,), 1.5))
         with torch.no_grad():
             latents = model.source_latents(images[:1])
-        poses = Pose(*(value.to(self.device) for value in poses))
-        self.cascade = Cascade(draws[:, :views].to(self.device), poses, latents)
+        self.encoded = EncodedViews(draws[:, :views].to(self.device), cameras.to(self.device)[None], latents)
 
-    def _models(self) -> Any:
-        return self.models
+    def _cascade(self) -> Any:
+        return None
 
 
 def plain_loss(guidance: Guidance, rgb: Tensor, cameras: dict[str, Tensor]) -> Tensor:

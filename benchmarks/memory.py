@@ -98,10 +98,11 @@ def size_of(*modules: torch.nn.Module) -> int:
 
 
 def report(experiment: Experiment, later: int, field_steps: int) -> None:
-    from cascade_zero123.model_pair import visitors
+    from cascade_zero123.cascade.models import visitors
 
     guidance, device, freq = experiment.guidance, experiment.device, experiment.system.cfg.freq
-    if not guidance.models.one_model:
+    first, *_, last = guidance.models.choices
+    if not first.is_same_as(last):
         raise UserError("Base and Refiner differ; name one with system.guidance.base.weights and refiner.weights")
     visits = size_of(*visitors(guidance.refiner))
     stays = size_of(guidance.refiner) - visits

@@ -55,7 +55,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 BASELINE = REPOSITORY / "configs" / "zero123.yaml"
 CONTROLS = {"card": controls.card, "inflated": controls.inflated}
 METHODS = ("cascade", "zero123", "frozen", "reference", *CONTROLS)
-FROZEN = {"system.guidance.refiner.weights": "${system.guidance.base.weights}"}
+FIRST_WEIGHTS = "${oc.select:system.guidance.base.weights,${system.guidance.cascade[0].weights}}"
+FROZEN = {"system.guidance.refiner.weights": FIRST_WEIGHTS}
 PICTURE_ALONE = {
     "system.loss.lambda_sds": 0.0,
     "system.warm_start_views": 0,

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from cascade_zero123.cascade.context import context_of_rows
-from cascade_zero123.cascade.prompt_views import Sampling
+from cascade_zero123.cascade.context import EncodedViews
+from cascade_zero123.cascade.stages import Sampling
 from cascade_zero123.errors import UserError
 from cascade_zero123.metrics import psnr
+from cascade_zero123.views import Cameras, Views
 from cascade_zero123.zero123.model import Zero123
-from cascade_zero123.zero123.pose import Pose
 from evaluation.comparison import Comparison, Reference, rows_of
 from evaluation.held_out import HeldOut
 from evaluation.image_metrics import ImageMetrics
@@ -204,7 +204,7 @@ def scores(
 @torch.no_grad()
 def reconstruction(base: Zero123, seen: HeldOut, numbers: list[int]) -> float:
     """Mean PSNR of what the autoencoder makes of the true targets: no view can be better."""
-    truth = seen.batch(numbers).seen_by(base).truth
+    truth = seen.batch(numbers).seen_by(base).target.pictures[:, 0]
     return float(psnr(base.decode(base.target_latents(truth))[:, :3], truth[:, :3]).mean())
 
 
@@ -220,9 +220,9 @@ def at_size(images: torch.Tensor, size: int) -> torch.Tensor:
 @torch.no_grad()
 def gigaflops(base: Zero123) -> float:
     """Multiplications and additions of one pass for one view, shown the source alone."""
-    pose = Pose(*(torch.tensor([value]) for value in (0.0, 30.0, base.settings.camera_distance)))
-    source = torch.zeros(1, 1, base.channels, base.settings.image_size, base.settings.image_size)
-    seen = context_of_rows(base, source, pose, pose)
+    camera, side = Cameras.one(0.0, 30.0, base.settings.camera_distance), base.settings.image_size
+    source = Views(torch.zeros(1, base.channels, side, side), camera)
+    seen = EncodedViews.of(base, source[None]).context(base, camera[None])
     with FlopCounterMode(display=False) as counter:
         base.predict(torch.zeros(1, *base.latent_shape), torch.tensor([0]), seen)
     return counter.get_total_flops() / 1e9

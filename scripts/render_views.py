@@ -18,7 +18,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cascade_zero123.cascade.prompt_views import NEARBY_DEG
+from cascade_zero123.cascade.stages import NEARBY_DEG
 from rendering.views import DEFAULTS, SOURCE_ELEVATION_DEG
 
 from threestudio.errors import UserError

@@ -1,43 +1,46 @@
 """Score distillation with the Refiner ("cascade-zero123-guidance"), under this runtime or upstream threestudio's.
 
-    once:        Base samples the nearby views of the source picture (Eq. 6-7; cached on disk)
+    once:        the cascade adds its views to the source picture (Eq. 6-7; cached on disk; cascade/stages.py)
     every step:  z = encode(rendering);  x_t = sqrt(a) z + sqrt(1 - a) eps
-                 eps_hat = Refiner(x_t, t, source + nearby views as seen from this camera)    (Eq. 8-11)
+                 eps_hat = Refiner(x_t, t, source + those views as seen from this camera)     (Eq. 8-11)
                  gradient on z: w(t) (eps_hat - eps), not through the U-Net                   (see sds.py)
 
 Renderings are [view h w 3] in [0, 1] on white. A model that sees opacity is given the rendering's; where the host hands
 none over, it is estimated from the white. Timesteps and noise depend on (seed, step) alone, so that a resumed run
-repeats an uninterrupted one. With `prompt_views: []` this is plain Zero-1-to-3.
+repeats an uninterrupted one. A cascade of one model, or with `prompt_views: []`, is plain Zero-1-to-3.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
-from tqdm import tqdm
 
 import threestudio
 from threestudio.utils.base import BaseObject
 from threestudio.utils.misc import C, cleanup, get_rank
 
 from .cascade.cache import ViewCache
-from .cascade.context import Cascade, joined
-from .cascade.prompt_views import NEARBY_DEG, PromptViews, Sampling, angle_pairs, prompt_views
-from .cascade.source import as_model_sees, object_ratio, read_rgba
+from .cascade.context import EncodedViews
+from .cascade.models import CascadeModels, Residence
+from .cascade.settings import CascadeConfig, stages_of
+from .cascade.source import object_ratio, read_rgba, view_for
+from .cascade.stages import Cascade, console_bars
 from .errors import UserError
-from .model_pair import ModelPair, Residence, chosen
 from .ranges import one_of, within
 from .sds import WEIGHTINGS, loss_with_gradient, sds_gradient
 from .seeding import LARGEST_SEED, draw_generator
 from .step_pictures import pictures_of_step
+from .views import Cameras, Views
+from .views_output import save_views
 from .zero123.encoding import ENCODER_GRADIENTS, Encoding
 from .zero123.model import Context
-from .zero123.pose import Pose
 from .zero123.precision import dtype_of
-from .zero123.sampler import MOST_STEPS, SCALES, guided_output, noise_like_latents, predict_in_one_step, x0_and_epsilon
+from .zero123.sampler import SCALES, guided_output, noise_like_latents, predict_in_one_step, x0_and_epsilon
 from .zero123.white import difference_from_white
 
 ONE_STEP_BATCH = 32  # network passes at once
@@ -47,18 +50,13 @@ RATIO_WORTH_SAYING = 0.05  # difference of the object's size from the usual one
 @threestudio.register("cascade-zero123-guidance")
 class CascadeZero123Guidance(BaseObject):
     @dataclass
-    class Config(BaseObject.Config):
-        # {weights, config, pose_token} of load_zero123 (zero123/weights.py). Refiner defaults to Base.
-        base: dict = field(default_factory=dict)
-        refiner: dict = field(default_factory=dict)
-        # Upstream's names of base.weights and, for a checkpoint, base.config.
+    class Config(CascadeConfig, BaseObject.Config):
+        # Upstream's names of the first model's weights and, for a checkpoint, config.
         pretrained_model_name_or_path: str = ""
         pretrained_config: str = ""
 
-        # How the models are kept: zero123/precision.py, model_pair.py.
-        precision: str = one_of("fp32", "fp16", "bf16", "auto")
+        # How the models are kept, besides `precision` and `vram_O`: cascade/models.py.
         half_precision_weights: bool = False  # upstream's name of fp16, on CUDA; another `precision` than fp32 wins
-        vram_O: bool = True  # only what a step runs stays on the device
         channels_last: bool = False  # memory format of the convolutions
         compile: bool = False  # torch.compile; the first steps take minutes
         encoder_gradient: str = one_of(*ENCODER_GRADIENTS)  # zero123/encoding.py
@@ -67,13 +65,6 @@ class CascadeZero123Guidance(BaseObject):
         cond_elevation_deg: float = within(0.0, -90, 90, "degrees")
         cond_azimuth_deg: float = within(0.0, -720, 720, "degrees")
         cond_camera_distance: float = within(1.2, 0.01, 1000, "world units")
-
-        # [azimuth, elevation] in degrees from the source; [] is the plain Zero-1-to-3 baseline.
-        prompt_views: list = within([list(offset) for offset in NEARBY_DEG], -720, 720, "degrees")
-        prompt_steps: int = within(25, 1, MOST_STEPS, "of DDIM")
-        prompt_scale: float = within(3.0, *SCALES)
-        prompt_seed: int = within(0, 0, LARGEST_SEED)
-        cache_dir: str | None = "outputs/.cache/prompt-views"  # null keeps nothing
 
         guidance_scale: float = within(3.0, *SCALES)  # 1 is purely conditional and takes half the network passes
         weighting: str = one_of(*WEIGHTINGS)  # sds.py
@@ -87,20 +78,20 @@ class CascadeZero123Guidance(BaseObject):
     cfg: Config
 
     def configure(self) -> None:
-        self.offsets_deg = angle_pairs("guidance.prompt_views", self.cfg.prompt_views)
-        self.models = self._models()
+        self.cascade = self._cascade()
         self.refiner = self.models.refiner
         if self.refiner.settings.notice:
             threestudio.info(self.refiner.settings.notice)
         self.encoding = Encoding(self.refiner, self.cfg.encoder_gradient)
         self.scheduler = self.refiner.scheduler()
         self.alphas_bar = self.scheduler.alphas_cumprod.to(self.device)
-        self.source_pose = self._pose(
-            self.cfg.cond_elevation_deg, self.cfg.cond_azimuth_deg, self.cfg.cond_camera_distance
+        cfg = self.cfg
+        self.source_camera = Cameras.one(
+            cfg.cond_elevation_deg, cfg.cond_azimuth_deg, cfg.cond_camera_distance, self.device
         )
         self.told_of_estimate = False
-        self.prompts: PromptViews | None = None
-        self.cascade: Cascade | None = None
+        self.shown: Views | None = None  # source, further pictures, and what the cascade added
+        self.encoded: EncodedViews | None = None
         self.update_step(0, 0)
 
     def update_step(self, epoch: int, global_step: int, on_load_weights: bool = False) -> None:
@@ -110,17 +101,33 @@ class CascadeZero123Guidance(BaseObject):
         self.max_step = min(int(timesteps * C(self.cfg.max_step_percent, epoch, global_step)), timesteps - 1)
         self.grad_clip_val = None if self.cfg.grad_clip is None else C(self.cfg.grad_clip, epoch, global_step)
 
-    def set_source(self, rgba: Float[Tensor, "h w 4"]) -> None:
-        """The prepared picture (centred, straight alpha, in [0, 1]); makes the prompt views, or finds them cached."""
-        refiner = self.refiner
-        source = as_model_sees(rgba.float().to(self.device), refiner.settings.image_size, refiner.channels)
+    def set_source(
+        self, rgba: Float[Tensor, "h w 4"], further: Sequence[tuple[Float[Tensor, "h2 w2 4"], float, float]] = ()
+    ) -> None:
+        """The prepared picture (centred, straight alpha, in [0, 1]), and `further` ones of the object with azimuth and
+        elevation in degrees, at the same distance; adds the cascade's views, or finds them cached."""
+        given = [view_for(self.refiner, rgba, self.source_camera)]
+        for picture, azimuth, elevation in further:
+            camera = Cameras.one(elevation, azimuth, self.cfg.cond_camera_distance, self.device)
+            given.append(view_for(self.refiner, picture, camera))
+        self.pictures = len(given)
         with self._own_precision(), self.models.sampling():
-            self.prompts = self._prompt_views(source)
+            self.shown = self.cascade.shown(Views.join(given), console_bars)
             cleanup()
-            images = torch.cat([source, self.prompts.images])
-            self.encoding.fit(images)
-            self.cascade = Cascade.of(self.refiner, images, joined(self.source_pose, self.prompts.poses))
-        self.source = source
+            self.encoding.fit(self.shown.pictures)
+            with torch.no_grad():
+                self.encoded = EncodedViews.of(self.refiner, self.shown[None])
+
+    @property
+    def source(self) -> Float[Tensor, "1 c h w"]:
+        """The picture as the models see it."""
+        assert self.shown is not None
+        return self.shown.pictures[:1]
+
+    def save_shown(self, folder: str | Path) -> list[Path]:
+        """What the Refiner is shown beside the source, one PNG a view, named by its camera."""
+        assert self.shown is not None
+        return save_views(self.shown, self.pictures, folder)
 
     def __call__(
         self,
@@ -151,11 +158,10 @@ class CascadeZero123Guidance(BaseObject):
         if guidance_eval:
             count = self.cfg.max_items_eval if self.cfg.max_items_eval >= 0 else len(noisy)
             views = slice(0, min(count, len(noisy)))
-            poses = Pose(elevation[views], azimuth[views], camera_distances[views])
+            cameras = Cameras(elevation, azimuth, camera_distances)[views]
             with self._own_precision(), self.models.visit("decoder"):
-                result["eval"] = pictures_of_step(
-                    self.refiner, noisy[views], output[views], timestep[views], context, poses, self.cfg.guidance_scale
-                )
+                step = noisy[views], output[views], timestep[views]
+                result["eval"] = pictures_of_step(self.refiner, *step, context, cameras, self.cfg.guidance_scale)
         return result
 
     @property
@@ -196,13 +202,13 @@ class CascadeZero123Guidance(BaseObject):
         azimuth_deg: Float[Tensor, "view"],
         distance: Float[Tensor, "view"],
     ) -> Context:
-        """Source and prompt views as tokens for these cameras."""
-        if self.cascade is None:
+        """All that is shown, as tokens for these cameras."""
+        if self.encoded is None:
             self.set_source(self._read_source())
-        assert self.cascade is not None
-        targets = Pose(*(value.to(self.device) for value in (elevation_deg, azimuth_deg, distance)))
+        assert self.encoded is not None
+        targets = Cameras(elevation_deg, azimuth_deg, distance).to(self.device)
         with torch.no_grad():
-            return self.cascade.context(self.refiner, targets)
+            return self.encoded.context(self.refiner, targets.reshape(1, -1))
 
     def draw(self, latents: Float[Tensor, "view c h w"]) -> tuple[Int[Tensor, "view"], Float[Tensor, "view c h w"]]:
         """This step's timesteps, uniform in [min_step, max_step], and noise."""
@@ -237,53 +243,34 @@ class CascadeZero123Guidance(BaseObject):
 
         Colours on white and, of a model that sees it, the opacity.
         """
-        views = max(1, ONE_STEP_BATCH // noises)
-        cameras = zip(elevation.split(views), azimuth.split(views), camera_distances.split(views), strict=True)
+        cameras, chunk = Cameras(elevation, azimuth, camera_distances), max(1, ONE_STEP_BATCH // noises)
         noise = noise_like_latents(self.refiner, noises, self.cfg.seed, self.device)
         images = []
         with self._own_precision():
-            for chunk in cameras:
-                context = self.context(*(value.repeat_interleave(noises) for value in chunk))
-                latents = predict_in_one_step(self.refiner, context, noise.repeat(len(chunk[0]), 1, 1, 1))
+            for first in range(0, len(cameras), chunk):
+                own = cameras[first : first + chunk]
+                each = own.repeat_each(noises)
+                context = self.context(each.elevation_deg, each.azimuth_deg, each.distance)
+                latents = predict_in_one_step(self.refiner, context, noise.repeat(len(own), 1, 1, 1))
                 with self.models.visit("decoder"):
                     images.append(self.refiner.decode(latents.unflatten(0, (-1, noises)).mean(1)))
         return torch.cat(images).permute(0, 2, 3, 1)
 
-    def _prompt_views(self, source: Float[Tensor, "1 channel h w"]) -> PromptViews:
-        offsets = self.offsets_deg
-        sampling = Sampling(self.cfg.prompt_steps, self.cfg.prompt_scale, self.cfg.prompt_seed)
-        fingerprint = self.models.base_fingerprint() if offsets else ""
-        cache = ViewCache(self.cfg.cache_dir)
-        bar = tqdm(total=self.cfg.prompt_steps, desc="Self-prompting", unit="step", leave=False, disable=None)
-        with bar:
-            return prompt_views(
-                self.models.load_base,
-                fingerprint,
-                source,
-                self.source_pose,
-                offsets,
-                sampling,
-                cache,
-                lambda *_: bar.update(),
-            )
-
-    def _models(self) -> ModelPair:
+    def _cascade(self) -> Cascade:
         cfg = self.cfg
-        base, refiner = chosen(cfg.base, cfg.refiner, cfg.pretrained_model_name_or_path, cfg.pretrained_config)
+        choices, stages = stages_of(cfg, "guidance", cfg.pretrained_model_name_or_path, cfg.pretrained_config)
         dtype = dtype_of(cfg.precision, self.device)
         if cfg.half_precision_weights and cfg.precision == "fp32" and self.device.type == "cuda":
             dtype = torch.float16
         name = str(dtype).removeprefix("torch.")
-        threestudio.info(f"Loading Zero-1-to-3 weights, to compute in {name}: {refiner.weights}")
+        threestudio.info(f"Loading Zero-1-to-3 weights, to compute in {name}: {choices[-1].weights}")
         spare = cfg.vram_O and self.device.type != "cpu"
-        return ModelPair(base, refiner, Residence(self.device, dtype, cfg.channels_last, cfg.compile, spare))
+        self.models = CascadeModels(choices, Residence(self.device, dtype, cfg.channels_last, cfg.compile, spare))
+        return Cascade(stages, self.models, ViewCache(cfg.cache_dir))
 
     def _own_precision(self) -> torch.autocast:
         """The host's mixed precision ends here: the networks compute in the precision of their weights."""
         return torch.autocast(self.device.type, enabled=False)
-
-    def _pose(self, elevation_deg: float, azimuth_deg: float, distance: float) -> Pose:
-        return Pose(*(torch.tensor([value], device=self.device) for value in (elevation_deg, azimuth_deg, distance)))
 
     def _read_source(self) -> Float[Tensor, "h w 4"]:
         """For hosts that do not hand the picture over: the file as it is, which their losses see too.

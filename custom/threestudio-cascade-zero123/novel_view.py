@@ -4,34 +4,30 @@
     coarse_j = Base(source, pose source -> target j),  in as many steps as the prompts
     view_j   = Refiner(source, prompts, coarse_j with the zero transition)            (Eq. 8-11)
 
-The coarse target is one more view that Base shows the Refiner: it has the prompts' steps and scale, and noise of its
-own, as in the Refiner's training. The noise of view j depends on (seed, j) alone and not on the chunks in which targets
-go through a network. So two runs with one seed compare view by view; without prompts and coarse target, and with Base
-in the Refiner's place, this is plain Zero-1-to-3. Images are in [0, 1].
+In a longer cascade the last model but one, shown what it has been shown before, is Base in the second line. The coarse
+target is one more view that the Refiner is shown: it has the prompts' steps and scale, and noise of its own, as in the
+Refiner's training. The noise of view j depends on (seed, j) alone and not on the chunks in which targets
+go through a network. So two runs with one seed compare view by view; a cascade of one
+model without coarse target is plain Zero-1-to-3.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
-from .cascade.cache import ViewCache
-from .cascade.context import Cascade, joined
-from .cascade.prompt_views import NEARBY_DEG, PromptViews, Sampling, eight_bit, prompt_views
-from .cascade.source import as_model_sees
+from .cascade.context import EncodedViews
+from .cascade.models import LoadedOnce
+from .cascade.stages import Bars, Cascade, Sampling, part_of_progress, silent_bars
 from .errors import UserError
 from .seeding import draw_generator
+from .views import Cameras, Views
 from .zero123.model import Zero123
-from .zero123.pose import Pose
 from .zero123.sampler import Progress, sample_ddim
-
-Bars = Callable[[str, int], AbstractContextManager[Progress]]  # a stage's name and its network steps
 
 
 @dataclass(frozen=True)
@@ -50,122 +46,96 @@ class TargetSampling(Sampling):
 
 
 @dataclass(frozen=True)
-class Prompting:
-    """Base's self-prompted views, at [azimuth, elevation] offsets from the source in degrees; none is the baseline."""
+class Imagined:
+    """What the last model is shown: the source and what the cascade added, and a coarse view of each target."""
 
-    offsets_deg: Sequence[tuple[float, float]] = NEARBY_DEG
-    sampling: Sampling = Sampling(steps=25, scale=3.0, seed=0)  # steps and scale also of the coarse targets
-    cache: ViewCache = ViewCache(None)
-    fingerprint: str = ""  # of Base's weights; only matters with a cache
+    shown: Views
+    coarse: Views | None
 
 
 @dataclass(frozen=True)
-class BaseViews:
-    """What the first stage leaves for the second."""
+class NovelViews(Imagined):
+    """And what it made of that."""
 
-    source: Float[Tensor, "1 channel h w"]
-    pose: Pose
-    prompts: PromptViews
-    coarse: Float[Tensor, "view channel h w"] | None
-
-
-@dataclass(frozen=True)
-class NovelViews:
-    base: BaseViews
-    images: Float[Tensor, "view channel h w"]
-    poses: Pose
+    views: Views
 
 
 def novel_views(
-    base: Zero123,
+    cascade: Cascade,
     refiner: Zero123,
-    rgba: Float[Tensor, "ih iw 4"],
-    pose: Pose,
-    targets: Pose,
+    given: Views,
+    targets: Cameras,
     sampling: TargetSampling,
-    prompting: Prompting,
     coarse_target: bool = True,
-    bars: Bars | None = None,
+    bars: Bars = silent_bars,
 ) -> NovelViews:
-    """Both stages, for the object of `rgba` (straight alpha, prepared) that the single camera `pose` sees."""
-    size = refiner.settings.image_size
-    if base.settings.image_size != size:
-        raise UserError(f"Base makes {base.settings.image_size} px views and the Refiner {size} px; take one size")
-    source = as_model_sees(rgba.to(pose.distance.device), size, refiner.channels)
-    first = base_stage(lambda: base, source, pose, targets, sampling, prompting, coarse_target, bars)
-    return refiner_stage(refiner, first, targets, sampling, bars)
+    """Views [target] of the object in the `given` [view], whose first is the source."""
+    imagined = imagine(cascade, given, targets, sampling, coarse_target, bars)
+    return refine(refiner, imagined, targets, sampling, bars)
 
 
-@torch.no_grad()
-def base_stage(
-    load_base: Callable[[], Zero123],
-    source: Float[Tensor, "1 channel h w"],
-    pose: Pose,
-    targets: Pose,
+def imagine(
+    cascade: Cascade,
+    given: Views,
+    targets: Cameras,
     sampling: TargetSampling,
-    prompting: Prompting,
     coarse_target: bool = True,
-    bars: Bars | None = None,
-) -> BaseViews:
-    """Prompt views and coarse targets. Base is loaded once, only to sample, and not kept."""
-    bars, loaded_once = bars or silent_bars, cache(load_base)
-    with bars("Self-prompting", prompting.sampling.steps) as progress:
-        prompts = prompt_views(
-            loaded_once,
-            prompting.fingerprint,
-            source,
-            pose,
-            list(prompting.offsets_deg),
-            prompting.sampling,
-            prompting.cache,
-            progress,
-        )
+    bars: Bars = silent_bars,
+) -> Imagined:
+    """The first stage. Its models are loaded once, only to sample, and not kept."""
+    cascade = replace(cascade, models=LoadedOnce(cascade.models))
+    shown = cascade.shown(given, bars)
     if not coarse_target:
-        return BaseViews(source, pose, prompts, None)
-    base = loaded_once()
-    shown = replace(sampling, steps=prompting.sampling.steps, scale=prompting.sampling.scale, eta=0.0)
-    with bars("Coarse targets", network_steps(len(targets.distance), shown)) as progress:
-        cascade = Cascade.of(base, source, pose)
-        coarse = sample_targets(base, cascade, targets, shown, progress=progress, purpose="coarse target")
-    return BaseViews(source, pose, prompts, eight_bit(coarse).float() / 255.0)
+        return Imagined(shown, None)
+    index = max(len(cascade.stages) - 2, 0)
+    stage = cascade.stages[index].sampling
+    model = cascade.models.load(index)
+    as_prompts = replace(sampling, steps=stage.steps, scale=stage.scale, eta=0.0)
+    with bars("Coarse targets", network_steps(len(targets), as_prompts)) as progress, torch.no_grad():
+        encoded = EncodedViews.of(model, (shown if index else given[:1])[None])
+        coarse = sample_targets(model, encoded, targets, as_prompts, progress=progress, purpose="coarse target")
+    return Imagined(shown, coarse.rounded())
 
 
 @torch.no_grad()
-def refiner_stage(
-    refiner: Zero123, base: BaseViews, targets: Pose, sampling: TargetSampling, bars: Bars | None = None
+def refine(
+    refiner: Zero123, imagined: Imagined, targets: Cameras, sampling: TargetSampling, bars: Bars = silent_bars
 ) -> NovelViews:
-    bars = bars or silent_bars
-    shown = torch.cat([base.source, base.prompts.images])
-    cascade = Cascade.of(refiner, shown, joined(base.pose, base.prompts.poses))
-    with bars("Novel views", network_steps(len(targets.distance), sampling)) as progress:
-        images = sample_targets(refiner, cascade, targets, sampling, base.coarse, progress)
-    return NovelViews(base, images, targets)
+    """The second stage."""
+    encoded = EncodedViews.of(refiner, imagined.shown[None])
+    with bars("Novel views", network_steps(len(targets), sampling)) as progress:
+        views = sample_targets(refiner, encoded, targets, sampling, imagined.coarse, progress)
+    return NovelViews(imagined.shown, imagined.coarse, views)
 
 
 @torch.no_grad()
 def sample_targets(
     model: Zero123,
-    cascade: Cascade,
-    targets: Pose,
+    encoded: EncodedViews,
+    targets: Cameras,
     sampling: TargetSampling,
-    coarse: Float[Tensor, "view channel h w"] | None = None,
-    progress: Progress | None = None,
+    coarse: Views | None = None,
+    progress: Progress = lambda done, total: None,
     purpose: str = "target",
-) -> Float[Tensor, "view channel h w"]:
-    """One DDIM stage, chunk by chunk; `coarse` are shown at the targets' own poses, `purpose` has noise of its own."""
-    count, views = len(targets.distance), []
+) -> Views:
+    """One DDIM stage, chunk by chunk; `coarse` [target] are shown beside the one row of `encoded`, `purpose` has noise
+    of its own."""
+    count, pictures = len(targets), []
     for first in range(0, count, sampling.chunk):
         rows = range(first, min(first + sampling.chunk, count))
         chunk = slice(rows.start, rows.stop)
-        embeddings = None if coarse is None else model.image_embedding(coarse[chunk])
-        context = cascade.context(model, Pose(*(value[chunk] for value in targets)), embeddings)
+        if coarse is None:
+            context = encoded.context(model, targets[None, chunk])
+        else:
+            each = encoded.for_each(len(rows)).with_more(model, coarse[chunk, None])
+            context = each.context(model, targets[chunk, None])
         step_noise = partial(view_noise, model, sampling.seed, rows, device=targets.distance.device, purpose=purpose)
-        told = _later(progress, first // sampling.chunk * sampling.steps, network_steps(count, sampling))
+        told = part_of_progress(progress, first // sampling.chunk * sampling.steps, network_steps(count, sampling))
         latents = sample_ddim(
             model, context, step_noise(0), sampling.steps, sampling.scale, told, sampling.eta, step_noise
         )
-        views.append(model.decode(latents))
-    return torch.cat(views)
+        pictures.append(model.decode(latents))
+    return Views(torch.cat(pictures), targets)
 
 
 def view_noise(
@@ -187,7 +157,7 @@ def target_poses(
     elevations_deg: Sequence[float],
     distance: float,
     device: torch.device | str = "cpu",
-) -> Pose:
+) -> Cameras:
     """`poses` ([azimuth, elevation] or [azimuth, elevation, distance]), then the rings, one for each elevation."""
     rings = [(azimuth, elevation) for elevation in elevations_deg for azimuth in azimuths_deg]
     try:
@@ -200,31 +170,10 @@ def target_poses(
         raise UserError("no target view: give poses, or azimuths and elevations")
     azimuth, elevation, distances = torch.tensor(rows, device=device).unbind(1)
     _refuse_impossible(elevation.tolist())
-    return Pose(elevation, azimuth, distances)
+    return Cameras(elevation, azimuth, distances)
 
 
 def _refuse_impossible(elevations_deg: Sequence[float]) -> None:
     for elevation in elevations_deg:
         if not -90 <= elevation <= 90:
             raise UserError(f"a target view at elevation {elevation:g} deg; keep elevations within -90..90")
-
-
-@contextmanager
-def silent_bars(name: str, total: int) -> Iterator[Progress]:
-    yield lambda done, total: None
-
-
-@contextmanager
-def console_bars(name: str, total: int, disable: bool | None = None) -> Iterator[Progress]:
-    """With the time left; by default on terminals only."""
-    with tqdm(total=total, desc=name, unit="step", leave=False, disable=disable) as bar:
-
-        def advance(done: int, _: int) -> None:
-            bar.update(done - bar.n)
-
-        yield advance
-
-
-def _later(progress: Progress | None, before: int, total: int) -> Progress | None:
-    """The progress of a part, told as that of the whole."""
-    return None if progress is None else lambda done, _: progress(before + done, total)

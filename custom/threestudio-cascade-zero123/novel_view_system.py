@@ -7,32 +7,22 @@ The batch is the prepared picture and its camera: `rgba` [1 h w 4] in [0, 1], `e
 several views, turntable.mp4.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-from jaxtyping import Float
-from torch import Tensor
 
 import threestudio
 from threestudio.systems.base import BaseSystem
 
 from .cascade.cache import ViewCache
-from .cascade.prompt_views import NEARBY_DEG, Sampling, angle_pairs
-from .cascade.source import as_model_sees
-from .model_pair import ModelPair, Residence, chosen
-from .novel_view import (
-    NovelViews,
-    Prompting,
-    TargetSampling,
-    base_stage,
-    console_bars,
-    refiner_stage,
-    target_poses,
-)
-from .ranges import one_of, within
+from .cascade.models import CascadeModels, Residence
+from .cascade.settings import CascadeConfig, stages_of
+from .cascade.source import view_for
+from .cascade.stages import Cascade, console_bars
+from .novel_view import NovelViews, TargetSampling, imagine, refine, target_poses
+from .ranges import within
 from .seeding import LARGEST_SEED
-from .views_output import as_bytes, camera_list, labelled_rows, sheet
-from .zero123.pose import Pose
+from .views import Cameras, Views
+from .views_output import as_bytes, camera_list, labelled_rows, save_views, sheet
 from .zero123.precision import dtype_of
 from .zero123.sampler import MOST_STEPS, SCALES
 
@@ -42,11 +32,7 @@ class NovelViewSystem(BaseSystem):
     nothing_to_train = True  # so the host asks for no checkpoint
 
     @dataclass
-    class Config(BaseSystem.Config):
-        # {weights, config, pose_token} of load_zero123 (zero123/weights.py). Refiner defaults to Base.
-        base: dict = field(default_factory=dict)
-        refiner: dict = field(default_factory=dict)
-
+    class Config(CascadeConfig, BaseSystem.Config):
         # Target cameras in degrees: rings, one for each elevation, and [azimuth, elevation] or with a distance.
         azimuths: list = within([], -720, 720, "degrees")
         elevations: list = within([], -90, 90, "degrees")
@@ -58,15 +44,6 @@ class NovelViewSystem(BaseSystem):
         seed: int = within(0, 0, LARGEST_SEED)
         chunk: int = within(8, 1, 10_000, "views")  # in a network at once; fewer take less memory, and change no more
         coarse_target: bool = True  # show the Refiner Base's own view from the target
-
-        prompt_views: list = within([list(offset) for offset in NEARBY_DEG], -720, 720, "degrees")
-        prompt_steps: int = within(25, 1, MOST_STEPS, "of DDIM")  # and scale: also of the coarse targets
-        prompt_scale: float = within(3.0, *SCALES)
-        prompt_seed: int = within(0, 0, LARGEST_SEED)
-        cache_dir: str | None = "outputs/.cache/prompt-views"  # null keeps nothing
-
-        precision: str = one_of("fp32", "fp16", "bf16", "auto")  # zero123/precision.py
-        vram_O: bool = True  # only what a stage runs is on the device
         fovy_deg: float | None = within(None, 0.1, 170, "degrees")  # for cameras.json; null: as the weights' training
         fps: int = within(8, 1, 240)  # of the turntable
 
@@ -74,62 +51,46 @@ class NovelViewSystem(BaseSystem):
 
     def configure(self) -> None:
         cfg = self.cfg
-        self.choices = chosen(cfg.base, cfg.refiner, block="system")
+        self.choices, self.stages = stages_of(cfg, "system")
         self.sampling = TargetSampling(cfg.steps, cfg.guidance_scale, cfg.seed, cfg.eta, cfg.chunk)
-        self.offsets_deg = angle_pairs("system.prompt_views", cfg.prompt_views)
         target_poses(cfg.poses, cfg.azimuths, cfg.elevations, 1.0)  # refuses before anything is loaded
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        models = self._models()
-        pose = Pose(batch["elevation"], batch["azimuth"], batch["camera_distances"])
-        distance = float(pose.distance[0])
-        targets = target_poses(self.cfg.poses, self.cfg.azimuths, self.cfg.elevations, distance, self.device)
+        cfg, models = self.cfg, self._models()
+        cascade = Cascade(self.stages, models, ViewCache(cfg.cache_dir))
+        camera = Cameras(batch["elevation"], batch["azimuth"], batch["camera_distances"])
+        targets = target_poses(cfg.poses, cfg.azimuths, cfg.elevations, float(camera.distance[0]), self.device)
         refiner = models.refiner
-        source = as_model_sees(batch["rgba"][0].float(), refiner.settings.image_size, refiner.channels)
-        prompting = self._prompting(models)
+        given = view_for(refiner, batch["rgba"][0], camera)
         with models.sampling():
-            seen = base_stage(
-                models.load_base,
-                source,
-                pose,
-                targets,
-                self.sampling,
-                prompting,
-                self.cfg.coarse_target,
-                console_bars,
-            )
+            imagined = imagine(cascade, given, targets, self.sampling, cfg.coarse_target, console_bars)
         with models.visit():
-            views = refiner_stage(models.refiner, seen, targets, self.sampling, console_bars)
-        self._save(views, self.cfg.fovy_deg or models.refiner.settings.fovy_deg)
+            views = refine(refiner, imagined, targets, self.sampling, console_bars)
+        self._save(views, cfg.fovy_deg or refiner.settings.fovy_deg)
 
-    def _models(self) -> ModelPair:
-        threestudio.info(f"Loading Zero-1-to-3 weights: {self.choices[1].weights}")
+    def _models(self) -> CascadeModels:
+        threestudio.info(f"Loading Zero-1-to-3 weights: {self.choices[-1].weights}")
         residence = Residence(self.device, dtype_of(self.cfg.precision, self.device), spare_device=self.cfg.vram_O)
-        models = ModelPair(*self.choices, residence)
+        models = CascadeModels(self.choices, residence)
         if models.refiner.settings.notice:
             threestudio.info(models.refiner.settings.notice)
         return models
 
-    def _prompting(self, models: ModelPair) -> Prompting:
-        sampling = Sampling(self.cfg.prompt_steps, self.cfg.prompt_scale, self.cfg.prompt_seed)
-        fingerprint = models.base_fingerprint() if self.offsets_deg else ""
-        return Prompting(self.offsets_deg, sampling, ViewCache(self.cfg.cache_dir), fingerprint)
-
     def _save(self, views: NovelViews, fovy_deg: float) -> None:
-        files = self._save_pictures("views", views.images)
-        if views.base.coarse is not None:
-            self._save_pictures("coarse", views.base.coarse)
-        self.save_image("input.png", as_bytes(views.base.source[0]))
-        views.base.prompts.save(self.get_save_path("prompt-views"))
+        files = self._save_pictures("views", views.views)
+        if views.coarse is not None:
+            self._save_pictures("coarse", views.coarse)
+        self.save_image("input.png", as_bytes(views.shown.pictures[0]))
+        save_views(views.shown, 1, self.get_save_path("prompt-views"))
         self.save_json("cameras.json", camera_list(views, files, fovy_deg))
         self.save_image("grid.png", sheet(labelled_rows(views)))
         if len(files) > 1:
             self.save_img_sequence("turntable", "views", r"(\d+)\.png", save_format="mp4", fps=self.cfg.fps)
         threestudio.info(f"{len(files)} novel views, and all of them at a glance: {self.get_save_path('grid.png')}")
 
-    def _save_pictures(self, folder: str, images: Float[Tensor, "view channel h w"]) -> list[str]:
+    def _save_pictures(self, folder: str, views: Views) -> list[str]:
         """Paths below the save folder."""
-        files = [f"{folder}/{index:03d}.png" for index in range(len(images))]
-        for file, image in zip(files, images, strict=True):
+        files = [f"{folder}/{index:03d}.png" for index in range(len(views))]
+        for file, image in zip(files, views.pictures, strict=True):
             self.save_image(file, as_bytes(image))
         return files

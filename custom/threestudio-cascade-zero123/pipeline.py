@@ -23,12 +23,13 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from .cascade.prompt_views import NEARBY_DEG, Sampling, angle_pairs
-from .cascade.source import centred, read_rgba
+from .cascade.models import LoadedModels
+from .cascade.source import centred, read_rgba, view_for
+from .cascade.stages import NEARBY_DEG, Cascade, Sampling, Stage, angle_pairs, console_bars
 from .errors import UserError
-from .novel_view import Prompting, TargetSampling, console_bars, novel_views, target_poses
+from .novel_view import TargetSampling, novel_views, target_poses
+from .views import Cameras, Views
 from .zero123.model import Zero123
-from .zero123.pose import Pose
 from .zero123.sampler import Progress
 from .zero123.weights import announce, load_zero123
 
@@ -116,27 +117,23 @@ class CascadeZero123Pipeline:
         elevation = settings.cond_elevation_deg if elevation_deg is None else elevation_deg
         seed = 0 if generator is None else int(torch.randint(2**31, (), generator=generator, device=generator.device))
         prompts = prompt_sampling(self.refiner, num_prompt_steps, prompt_guidance_scale, seed)
-        views = novel_views(
-            self.base,
+        stage = Stage(angle_pairs("prompt_views", prompt_views), prompts)
+        camera = Cameras.one(elevation, 0.0, settings.camera_distance, self.device)
+        made = novel_views(
+            Cascade([stage, Stage()], LoadedModels([self.base, self.refiner])),
             self.refiner,
-            prepared(image, settings.object_ratio),
-            self._pose(elevation, 0.0, settings.camera_distance),
+            view_for(self.refiner, prepared(image, settings.object_ratio), camera),
             target_poses(poses, [], [], settings.camera_distance, self.device),
             TargetSampling(num_inference_steps, guidance_scale, seed, eta, chunk_size),
-            Prompting(angle_pairs("prompt_views", prompt_views), prompts),
             coarse_target,
             self._bars(callback),
         )
-        seen = views.base
         output = CascadeZero123PipelineOutput(
-            images=_converted(views.images, output_type),
-            coarse_images=None if seen.coarse is None else _converted(seen.coarse, output_type),
-            prompt_images=_converted(seen.prompts.images, output_type),
+            images=_converted(made.views, output_type),
+            coarse_images=None if made.coarse is None else _converted(made.coarse, output_type),
+            prompt_images=_converted(made.shown[1:], output_type),
         )
         return output if return_dict else output.to_tuple()
-
-    def _pose(self, *values: float) -> Pose:
-        return Pose(*(torch.tensor([value], device=self.device) for value in values))
 
     def _bars(self, callback: Callable[[str, int, int], None] | None) -> Any:
         @contextmanager
@@ -174,9 +171,9 @@ def prepared(image: str | Path | Image.Image | Float[Tensor, "ih iw 4"], ratio: 
     return rgba
 
 
-def _converted(images: Float[Tensor, "view channel h w"], output_type: str) -> Any:
+def _converted(views: Views, output_type: str) -> Any:
     """Their colours, on white."""
-    images = images[:, :3].float().cpu()
+    images = views.colors.float().cpu()
     if output_type == "pt":
         return images
     array = images.permute(0, 2, 3, 1).numpy()

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .views import Cameras
 from .zero123.model import Context, Zero123
-from .zero123.pose import Pose
 from .zero123.sampler import continue_ddim, x0_and_epsilon
 
 
@@ -18,7 +18,7 @@ def pictures_of_step(
     output: Float[Tensor, "view c h w"],
     timestep: Int[Tensor, "view"],
     context: Context,
-    poses: Pose,
+    cameras: Cameras,
     scale: float,
     steps: int = 50,
 ) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def pictures_of_step(
         "noise_levels": levels,
         "texts": [
             f"t {level:.2f}\nelevation {elevation:.1f}\nazimuth {azimuth:.1f}\ndistance {distance:.2f}"
-            for level, elevation, azimuth, distance in zip(levels, *(value.tolist() for value in poses), strict=True)
+            for level, elevation, azimuth, distance in zip(levels, *cameras.as_tensor().tolist(), strict=True)
         ],
         "imgs_noisy": _images(model, noisy),
         "imgs_1step": _images(model, torch.cat(one_step)),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_zero123.metrics import psnr
-from cascade_zero123.zero123.pose import Pose
+from cascade_zero123.views import Cameras
 from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
@@ -32,12 +32,12 @@ from evaluation.methods import BASE, ONE_STEP, SAMPLE, Samplings
 from evaluation.models import Model
 from evaluation.novel_views import both, cascade_ingredients, chosen_samplings, model_line, save_results
 from evaluation.ring_field import Ring, reprojected
-from evaluation.ring_samples import Images, RingSamples, ring_methods, ring_poses
+from evaluation.ring_samples import Images, RingSamples, ring_cameras, ring_methods
 from evaluation.true_ring import TrueRings
 from threestudio.cameras import orbit
 
 TRUTH = "True views"
-RingsOf = Callable[[Batch, Pose], Iterator[tuple[str, str, Images]]]
+RingsOf = Callable[[Batch, Cameras], Iterator[tuple[str, str, Images]]]
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,14 @@ def all_parts(chosen: list[Model], views: HeldOut, truth: TrueRings, args: argpa
     return true + [model_part(model, samplings, views, args.device) for model in chosen]
 
 
-def true_ring(truth: TrueRings, batch: Batch, poses: Pose) -> Iterator[tuple[str, str, Images]]:
-    views = truth(batch.numbers[0], camera_to_world(poses))
+def true_ring(truth: TrueRings, batch: Batch, at: Cameras) -> Iterator[tuple[str, str, Images]]:
+    views = truth(batch.numbers[0], camera_to_world(at))
     if views is not None:
         yield TRUTH, SAMPLE, views
 
 
-def camera_to_world(poses: Pose) -> Float[Tensor, "view 4 4"]:
-    return orbit(*(value.cpu() for value in poses))
+def camera_to_world(at: Cameras) -> Float[Tensor, "view 4 4"]:
+    return orbit(*at.as_tensor().cpu())
 
 
 def model_part(model: Model, samplings: Samplings, views: HeldOut, device: str) -> Part:
@@ -125,11 +125,11 @@ def measured(
     batch: Batch, rings_of: RingsOf, truth: TrueRings, fovy_deg: float, args: argparse.Namespace, bar: tqdm
 ) -> RowScores:
     """Of one object."""
-    poses = ring_poses(batch, args.ring)
-    ring = Ring(camera_to_world(poses), fovy_deg)
+    at = ring_cameras(batch, args.ring)
+    ring = Ring(camera_to_world(at), fovy_deg)
     true_views = truth(batch.numbers[0], ring.c2w)
     scores: RowScores = {}
-    for method, kind, images in rings_of(batch, poses):
+    for method, kind, images in rings_of(batch, at):
         compared = None if method == TRUTH else true_views
         scores.setdefault(method, {})[kind] = scores_of_ring(images[:, :3].cpu(), ring, compared, args)
         bar.update()

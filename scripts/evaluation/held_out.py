@@ -1,8 +1,7 @@
 """Held-out objects in batches: source, true nearby views and one target of each, and the noise of its samples.
 
 Source is view 0; the target is drawn among the views that are neither it nor nearby. Every draw depends on (seed,
-object) and what it is for, never on the batch, so that all rows of all models are paired. Images are in [0, 1], colours
-on white and opacity; a `Pose` of several views an object is flattened, object by object.
+object) and what it is for, never on the batch, so that all rows of all models are paired. Views are [object view].
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,12 +10,12 @@ from pathlib import Path
 
 import torch
 from cascade_zero123.cascade.cache import weights_fingerprint
-from cascade_zero123.cascade.prompt_views import NEARBY_DEG
+from cascade_zero123.cascade.stages import NEARBY_DEG
 from cascade_zero123.errors import UserError
 from cascade_zero123.seeding import draw_generator
 from cascade_zero123.training.rendered_views import NEARBY_VIEWS, PackedViews
+from cascade_zero123.views import Cameras, Views
 from cascade_zero123.zero123.model import Zero123
-from cascade_zero123.zero123.pose import Pose
 from cascade_zero123.zero123.white import as_seen
 from jaxtyping import Float
 from torch import Tensor
@@ -30,28 +29,33 @@ class Batch:
 
     numbers: list[int]
     targets: list[int]
-    source: Float[Tensor, "b channel h w"]
-    source_pose: Pose
-    nearby: Float[Tensor, "b near channel h w"]
-    target_pose: Pose
-    truth: Float[Tensor, "b channel h w"]
+    views: Views  # [object view]: source, nearby ones, target
     seed: int
 
     def seen_by(self, model: Zero123) -> "Batch":
         """With the channels that it has eyes for."""
-        channels = slice(model.channels)
-        return replace(
-            self,
-            source=self.source[:, channels],
-            nearby=self.nearby[:, :, channels],
-            truth=self.truth[:, channels],
-        )
+        return replace(self, views=Views(self.views.pictures[:, :, : model.channels], self.views.cameras))
+
+    @property
+    def source(self) -> Views:
+        """[object 1]."""
+        return self.views[:, :1]
+
+    @property
+    def nearby(self) -> Views:
+        """[object near]: the true ones."""
+        return self.views[:, 1:-1]
+
+    @property
+    def target(self) -> Views:
+        """[object 1]: the truth."""
+        return self.views[:, -1:]
 
     def noise(self, model: Zero123, purpose: str, views: int = 1) -> Float[Tensor, "b*views c h w"]:
         """Drawn on the CPU, so that every device starts from the same."""
         shape = (views, *model.latent_shape)
         draws = [torch.randn(shape, generator=draw_generator(self.seed, purpose, number)) for number in self.numbers]
-        return torch.cat(draws).to(self.source.device)
+        return torch.cat(draws).to(self.views.pictures.device)
 
 
 class HeldOut:
@@ -85,36 +89,29 @@ class HeldOut:
         targets = [self.target(number) for number in numbers]
         columns = torch.tensor([[0, *NEARBY_VIEWS, target] for target in targets])
         objects = torch.tensor(numbers)
-        images = as_seen(self.views.rgba(objects, columns), 4).to(self.device)
-        source_pose, target_pose = (self._pose(objects, columns[:, place]) for place in (0, -1))
-        return Batch(
-            numbers, targets, images[:, 0], source_pose, images[:, 1:-1], target_pose, images[:, -1], self.seed
-        )
+        pictures = as_seen(self.views.rgba(objects, columns), 4)
+        views = Views(pictures, self.views.cameras_of(objects, columns)).to(self.device)
+        return Batch(numbers, targets, views, self.seed)
 
     def target(self, number: int) -> int:
         first = 1 + len(NEARBY_VIEWS)
         generator = draw_generator(self.seed, "target", number)
         return first + int(torch.randint(self.views.view_count - first, (), generator=generator))
 
-    def _pose(self, objects: Tensor, column: Tensor) -> Pose:
-        return Pose(*(value.to(self.device) for value in self.views.pose(objects, column[:, None])))
 
-
-def prompt_poses(batch: Batch, offsets_deg: Sequence[tuple[float, float]] | None) -> Pose:
-    """Of the prompt views of all objects; None draws as many as the method has, over the whole upper side."""
-    source = Pose(*(value[:, None] for value in batch.source_pose))
-    if offsets_deg is None:
-        azimuth, elevation = _random_angles(batch)
-        elevation = elevation.to(source.elevation_deg)
-    else:
-        azimuth, elevation = source.azimuth_deg.new_tensor(offsets_deg).reshape(-1, 2).unbind(-1)
-        elevation = source.elevation_deg + elevation
-    if bool((elevation.abs() > 90).any()):
-        worst = float(elevation.abs().max())
-        raise UserError(f"prompt views {offsets_deg} lead to an elevation of {worst:g} deg; keep them within -90..90")
-    azimuth = source.azimuth_deg + azimuth.to(source.azimuth_deg)
-    distance = source.distance.expand_as(azimuth)
-    return Pose(*(value.flatten() for value in (elevation.expand_as(azimuth), azimuth, distance)))
+def prompt_cameras(batch: Batch, offsets_deg: Sequence[tuple[float, float]] | None) -> Cameras:
+    """[object prompt]: of the prompt views; None draws as many as the method has, over the whole upper side."""
+    source = batch.source.cameras
+    if offsets_deg is not None:
+        cameras = source.beside(offsets_deg)
+        if bool((cameras.elevation_deg.abs() > 90).any()):
+            worst = float(cameras.elevation_deg.abs().max())
+            raise UserError(
+                f"prompt views {offsets_deg} lead to an elevation of {worst:g} deg; keep them within -90..90"
+            )
+        return cameras
+    azimuth, elevation = (angles.to(source.distance) for angles in _random_angles(batch))
+    return Cameras(elevation, source.azimuth_deg + azimuth, source.distance.expand_as(azimuth))
 
 
 def _random_angles(batch: Batch) -> tuple[Float[Tensor, "b prompt"], Float[Tensor, "b prompt"]]:

@@ -14,16 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from cascade_zero123.cascade.context import context_of_rows
-from cascade_zero123.cascade.prompt_views import NEARBY_DEG, Sampling, eight_bit
+from cascade_zero123.cascade.context import EncodedViews
+from cascade_zero123.cascade.stages import NEARBY_DEG, Sampling, sample_views
 from cascade_zero123.training.rendered_views import NEARBY_VIEWS
+from cascade_zero123.views import Cameras, Views
 from cascade_zero123.zero123.model import Context, Zero123
-from cascade_zero123.zero123.pose import Pose
 from cascade_zero123.zero123.sampler import predict_in_one_step, sample_ddim
 from jaxtyping import Float
 from torch import Tensor
 
-from evaluation.held_out import Batch, prompt_poses
+from evaluation.held_out import Batch, prompt_cameras
 
 ONE_STEP, SAMPLE = "one step", "sample"
 COPY, MEAN_OF_SAMPLES, BASE = "Source copied", "Mean of four Base samples", "Base"
@@ -32,7 +32,7 @@ FULL, ORACLE = "Refiner, prompts and coarse target", "Refiner, true nearby views
 SAMPLES_OF_MEAN = 4
 
 Images = Float[Tensor, "b channel h w"]
-Views = dict[tuple[str, str], Images]  # method and kind
+Made = dict[tuple[str, str], Images]  # method and kind
 Told = Callable[[int], None]  # passes of a network that an object took since the last call
 
 
@@ -49,29 +49,11 @@ def passes(sampling: Sampling) -> int:
     return sampling.steps * (1 if sampling.scale == 1 else 2)
 
 
-def beside_source(batch: Batch, images: Float[Tensor, "b view channel h w"], poses: Pose) -> tuple[Tensor, Pose]:
-    """The source, then the given views, of each object."""
-    objects, views = images.shape[:2]
-    joined = (
-        torch.cat([own[:, None], others.view(objects, views)], dim=1).flatten()
-        for own, others in zip(batch.source_pose, poses, strict=True)
-    )
-    return torch.cat([batch.source[:, None], images], dim=1), Pose(*joined)
-
-
 @torch.no_grad()
-def base_samples(base: Zero123, batch: Batch, targets: Pose, purpose: str, sampling: Sampling) -> Tensor:
-    """[b view channel h w] of `targets` (b * view cameras), rounded to 8 bits."""
-    views = len(targets.distance) // len(batch.numbers)
-    if views == 0:
-        return batch.source[:, None][:, :0]
-    source = batch.source[:, None].repeat_interleave(views, dim=0)
-    pose = Pose(*(value.repeat_interleave(views) for value in batch.source_pose))
-    noise = batch.noise(base, purpose, views)
-    images = base.decode(
-        sample_ddim(base, context_of_rows(base, source, pose, targets), noise, sampling.steps, sampling.scale)
-    )
-    return (eight_bit(images).float() / 255).unflatten(0, (len(batch.numbers), views))
+def base_samples(base: Zero123, batch: Batch, at: Cameras, purpose: str, sampling: Sampling) -> Views:
+    """[object view], rounded to 8 bits."""
+    noise = batch.noise(base, purpose, at.shape[1])
+    return sample_views(base, batch.source, at, noise, sampling).rounded()
 
 
 @torch.no_grad()
@@ -83,9 +65,9 @@ def both_kinds(model: Zero123, seen: Context, noise: Tensor, sampling: Sampling,
     return {ONE_STEP: one_step, SAMPLE: model.decode(latents)}
 
 
-def copied_source(batch: Batch) -> Views:
+def copied_source(batch: Batch) -> Made:
     """A control, which belongs beside views of either kind."""
-    return {(COPY, kind): batch.source for kind in (SAMPLE, ONE_STEP)}
+    return {(COPY, kind): batch.source.pictures[:, 0] for kind in (SAMPLE, ONE_STEP)}
 
 
 @dataclass(frozen=True)
@@ -101,11 +83,11 @@ class BaseRows:
         return 1 + samples * passes(sampling)
 
     @torch.no_grad()
-    def __call__(self, batch: Batch, told: Told) -> Views:
+    def __call__(self, batch: Batch, told: Told) -> Made:
         batch = batch.seen_by(self.base)
-        seen = context_of_rows(self.base, batch.source[:, None], batch.source_pose, batch.target_pose)
+        seen = EncodedViews.of(self.base, batch.source).context(self.base, batch.target.cameras)
         kinds = both_kinds(self.base, seen, batch.noise(self.base, "noise"), self.sampling, told)
-        views: Views = {(BASE, kind): images for kind, images in kinds.items()}
+        views: Made = {(BASE, kind): images for kind, images in kinds.items()}
         if self.samples > 1:
             drawn = [kinds[SAMPLE]]
             for index in range(1, self.samples):
@@ -137,32 +119,28 @@ class RefinerRows(ShownCascade):
         return (prompts + 1) * passes(samplings.prompts) + contexts * (1 + passes(samplings.views))
 
     @torch.no_grad()
-    def __call__(self, batch: Batch, told: Told) -> Views:
-        noise, views = batch.noise(self.refiner, "noise"), Views()
-        for method, (images, poses) in self.contexts(batch, batch.target_pose, told).items():
-            seen = context_of_rows(self.refiner, images, poses, batch.target_pose)
+    def __call__(self, batch: Batch, told: Told) -> Made:
+        noise, views, at = batch.noise(self.refiner, "noise"), Made(), batch.target.cameras
+        for method, shown in self.contexts(batch, at, told).items():
+            seen = EncodedViews.of(self.refiner, shown).context(self.refiner, at)
             kinds = both_kinds(self.refiner, seen, noise, self.samplings.views, told)
             views |= {(method, kind): image for kind, image in kinds.items()}
         return views
 
-    def contexts(self, batch: Batch, targets: Pose, told: Told) -> dict[str, tuple[Tensor, Pose]]:
-        """Images [b view channel h w] and poses; `targets` has one camera an object."""
+    def contexts(self, batch: Batch, targets: Cameras, told: Told) -> dict[str, Views]:
+        """[object view]; `targets` has one camera an object, [object 1]."""
         batch = batch.seen_by(self.base)
-        poses = prompt_poses(batch, self.offsets_deg)
-        prompts = base_samples(self.base, batch, poses, "prompts", self.samplings.prompts)
+        at = prompt_cameras(batch, self.offsets_deg)
+        prompts = base_samples(self.base, batch, at, "prompts", self.samplings.prompts)
         told(prompts.shape[1] * passes(self.samplings.prompts))
-        shown = {
-            SOURCE_ALONE: (batch.source[:, None], batch.source_pose),
-            PROMPTS: beside_source(batch, prompts, poses),
-        }
+        shown = {SOURCE_ALONE: batch.source, PROMPTS: Views.join([batch.source, prompts], dim=1)}
         if self.coarse_target:
             coarse = base_samples(self.base, batch, targets, "coarse", self.samplings.prompts)
-            cameras = view_by_view(poses, targets, prompts.shape[1])
-            shown[FULL] = beside_source(batch, torch.cat([prompts, coarse], dim=1), cameras)
+            shown[FULL] = Views.join([shown[PROMPTS], coarse], dim=1)
         told(passes(self.samplings.prompts))
         columns = true_columns(self.offsets_deg)
         if columns is not None:
-            shown[ORACLE] = beside_source(batch, batch.nearby[:, columns], poses)
+            shown[ORACLE] = Views.join([batch.source, Views(batch.nearby.pictures[:, columns], at)], dim=1)
         return shown
 
 
@@ -177,13 +155,3 @@ def method_rows(offsets_deg: tuple[tuple[float, float], ...] | None, coarse_targ
     """The Refiner's."""
     rows = [SOURCE_ALONE, PROMPTS] + [FULL] * coarse_target
     return rows + [ORACLE] * (true_columns(offsets_deg) is not None)
-
-
-def view_by_view(poses: Pose, last: Pose, views: int) -> Pose:
-    """Of each object its `views` poses, then its own of `last`."""
-    return Pose(
-        *(
-            torch.cat([of_views.view(-1, views), own[:, None]], dim=1).flatten()
-            for of_views, own in zip(poses, last, strict=True)
-        )
-    )

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from cascade_zero123.cascade.cache import weights_fingerprint
-from cascade_zero123.cascade.prompt_views import NEARBY_DEG, angle_pairs
+from cascade_zero123.cascade.stages import NEARBY_DEG, angle_pairs
 from cascade_zero123.errors import UserError
 from cascade_zero123.pipeline import CascadeZero123Pipeline
 from cascade_zero123.zero123.weights import weights_files

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cascade_zero123.cascade.prompt_views import eight_bit
+from cascade_zero123.views import eight_bit
 from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from evaluation.held_out import Batch
-from evaluation.methods import Views
+from evaluation.methods import COPY, Made
 from threestudio.utils.atomic import atomic_path
 
 CELL, MARGIN, HEAD, SIDE, FONT = 128, 4, 88, 44, 12  # pixels
@@ -18,13 +18,13 @@ INK = (40, 40, 40)
 Column = tuple[str, Float[Tensor, "b channel h w"]]
 
 
-def save_pictures(path: Path, batch: Batch, parts: Sequence[tuple[str, Mapping[str, str], Views]]) -> None:
+def save_pictures(path: Path, batch: Batch, parts: Sequence[tuple[str, Mapping[str, str], Made]]) -> None:
     """`parts` hold a model's name, what its methods are called, and their views of the batch."""
-    columns: list[Column] = [("Source", batch.source), ("Truth", batch.truth)]
+    columns: list[Column] = [("Source", batch.source.pictures[:, 0]), ("Truth", batch.target.pictures[:, 0])]
     for model, methods, views in parts:
         for (method, kind), images in views.items():
-            if any(images is shown for _, shown in columns):
-                continue  # a control is beside views of either kind
+            if method == COPY or any(images is shown for _, shown in columns):
+                continue  # the first column; and a control is beside views of either kind
             name = f"{model}: {methods[method]}" if model else methods[method]
             columns.append((f"{name}; {kind}", images))
     with atomic_path(path) as partial:

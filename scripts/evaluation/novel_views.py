@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cascade_zero123.cascade.prompt_views import NEARBY_DEG, Sampling
+from cascade_zero123.cascade.stages import NEARBY_DEG, Sampling
 from cascade_zero123.errors import UserError
 from cascade_zero123.zero123.model import Zero123
 from tqdm import tqdm
@@ -35,10 +35,10 @@ from evaluation.methods import (
     SAMPLE,
     SAMPLES_OF_MEAN,
     BaseRows,
+    Made,
     RefinerRows,
     Samplings,
     Told,
-    Views,
     copied_source,
     method_rows,
 )
@@ -47,7 +47,7 @@ from evaluation.novel_view_pictures import save_pictures
 from threestudio.utils.atomic import atomic_path
 
 LONGER_BASE = "Base, trained for longer"
-RowsOf = Callable[[Batch, Told], Views]
+RowsOf = Callable[[Batch, Told], Made]
 
 
 @dataclass(frozen=True)
@@ -189,10 +189,10 @@ def fill(
                 scores.add(measured(batch, images, metrics))
 
 
-def measured(batch: Batch, views: Views, metrics: ImageMetrics) -> dict[int, RowScores]:
+def measured(batch: Batch, views: Made, metrics: ImageMetrics) -> dict[int, RowScores]:
     scores: dict[int, RowScores] = {number: {} for number in batch.numbers}
     for (method, kind), images in views.items():
-        for number, values in zip(batch.numbers, metrics(images, batch.truth), strict=True):
+        for number, values in zip(batch.numbers, metrics(images, batch.target.pictures[:, 0]), strict=True):
             scores[number].setdefault(method, {})[kind] = values
     return scores
 

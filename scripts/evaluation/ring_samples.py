@@ -7,12 +7,12 @@ the same for every method.
 from collections.abc import Iterator
 
 import torch
-from cascade_zero123.cascade.context import context_of_rows
-from cascade_zero123.zero123.pose import Pose
+from cascade_zero123.cascade.context import EncodedViews
+from cascade_zero123.views import Cameras, Views
 from jaxtyping import Float
 from torch import Tensor
 
-from evaluation.held_out import Batch, prompt_poses
+from evaluation.held_out import Batch, prompt_cameras
 from evaluation.methods import (
     BASE,
     FULL,
@@ -20,10 +20,8 @@ from evaluation.methods import (
     PROMPTS,
     ShownCascade,
     base_samples,
-    beside_source,
     both_kinds,
     true_columns,
-    view_by_view,
 )
 
 Images = Float[Tensor, "view channel h w"]
@@ -34,59 +32,39 @@ def ring_methods(offsets_deg: tuple[tuple[float, float], ...] | None, coarse_tar
     return [BASE, FULL if coarse_target else PROMPTS] + [ORACLE] * (true_columns(offsets_deg) is not None)
 
 
-def ring_poses(batch: Batch, views: int) -> Pose:
+def ring_cameras(batch: Batch, views: int) -> Cameras:
     """At the elevation and distance of the one object's source, evenly all around; the first is the source's own."""
-    elevation, azimuth, distance = batch.source_pose
-    around = torch.arange(views, device=azimuth.device) * 360.0 / views
-    return Pose(elevation.expand(views), azimuth + around, distance.expand(views))
+    source = batch.source.cameras[0]
+    around = torch.arange(views, device=source.distance.device) * 360.0 / views
+    return Cameras(source.elevation_deg.expand(views), source.azimuth_deg + around, source.distance.expand(views))
 
 
 class RingSamples(ShownCascade):
-    def __call__(self, batch: Batch, targets: Pose) -> Iterator[tuple[str, str, Images]]:
+    def __call__(self, batch: Batch, targets: Cameras) -> Iterator[tuple[str, str, Images]]:
         """Method, kind and ring, of the one object in `batch`."""
-        noise = batch.noise(self.base, "ring", len(targets.distance))
-        for method, (images, poses) in self.contexts(batch, targets).items():
+        noise = batch.noise(self.base, "ring", len(targets))
+        for method, shown in self.contexts(batch, targets).items():
             model = self.base if method == BASE else self.refiner
             with torch.no_grad():
-                seen = context_of_rows(model, images, poses, targets)
+                seen = EncodedViews.of(model, shown).context(model, targets[:, None])
             for kind, ring in both_kinds(model, seen, noise, self.samplings.views, lambda passes: None).items():
                 yield method, kind, ring
 
     @torch.no_grad()
-    def contexts(self, batch: Batch, targets: Pose) -> dict[str, tuple[Float[Tensor, "view shown channel h w"], Pose]]:
-        """What is shown for each target, and from where."""
-        batch = batch.seen_by(self.base)
-        count, each = len(targets.distance), repeated(batch, len(targets.distance))
-        poses = prompt_poses(batch, self.offsets_deg)
-        of_each = Pose(*(value.repeat(count) for value in poses))
-        prompts = base_samples(self.base, batch, poses, "prompts", self.samplings.prompts)
-        prompts = prompts.expand(count, -1, -1, -1, -1)
-        shown = {BASE: (each.source[:, None], each.source_pose)}
+    def contexts(self, batch: Batch, targets: Cameras) -> dict[str, Views]:
+        """What is shown for each target, [target view]."""
+        batch, count = batch.seen_by(self.base), len(targets)
+        source, at = batch.source.repeat_each(count), prompt_cameras(batch, self.offsets_deg)
+        prompts = base_samples(self.base, batch, at, "prompts", self.samplings.prompts).repeat_each(count)
+        with_prompts = Views.join([source, prompts], dim=1)
+        shown = {BASE: source}
         if self.coarse_target:
-            coarse = base_samples(self.base, batch, targets, "ring coarse", self.samplings.prompts).transpose(0, 1)
-            cameras = view_by_view(of_each, targets, prompts.shape[1])
-            shown[FULL] = beside_source(each, torch.cat([prompts, coarse], dim=1), cameras)
+            coarse = base_samples(self.base, batch, targets[None], "ring coarse", self.samplings.prompts)
+            shown[FULL] = Views.join([with_prompts, coarse.reshape(count, 1)], dim=1)
         else:
-            shown[PROMPTS] = beside_source(each, prompts, of_each)
+            shown[PROMPTS] = with_prompts
         columns = true_columns(self.offsets_deg)
         if columns is not None:
-            shown[ORACLE] = beside_source(each, each.nearby[:, columns], of_each)
+            nearby = Views(batch.nearby.pictures[:, columns], at).repeat_each(count)
+            shown[ORACLE] = Views.join([source, nearby], dim=1)
         return shown
-
-
-def repeated(batch: Batch, count: int) -> Batch:
-    """The one object so many times."""
-
-    def poses(pose: Pose) -> Pose:
-        return Pose(*(value.expand(count) for value in pose))
-
-    return Batch(
-        batch.numbers * count,
-        batch.targets * count,
-        batch.source.expand(count, -1, -1, -1),
-        poses(batch.source_pose),
-        batch.nearby.expand(count, -1, -1, -1, -1),
-        poses(batch.target_pose),
-        batch.truth.expand(count, -1, -1, -1),
-        batch.seed,
-    )

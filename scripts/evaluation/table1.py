@@ -19,14 +19,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from cascade_zero123.cascade.source import as_model_sees, read_rgba
+from cascade_zero123.cascade.models import LoadedModels
+from cascade_zero123.cascade.source import as_model_sees, read_rgba, view_for
+from cascade_zero123.cascade.stages import Cascade, Stage
 from cascade_zero123.errors import UserError
 from cascade_zero123.metrics import Score, Unavailable, clip_score, mean_score, perceptual, psnr, score, ssim
 from cascade_zero123.metrics.lpips import why_no_lpips
-from cascade_zero123.novel_view import Prompting, TargetSampling, novel_views
+from cascade_zero123.novel_view import TargetSampling, novel_views
 from cascade_zero123.pipeline import CascadeZero123Pipeline, prompt_sampling
 from cascade_zero123.seeding import draw_generator
-from cascade_zero123.zero123.pose import Pose, pose_from_world_to_camera
+from cascade_zero123.views import Cameras, Views
+from cascade_zero123.zero123.pose import pose_from_world_to_camera
 from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
@@ -108,25 +111,26 @@ def scores_of(
     args: argparse.Namespace,
 ) -> dict[str, dict[str, Score]]:
     size, device, seed = pipeline.base.settings.image_size, pipeline.device, args.seed + one.index
-    pose, targets = _pose(one.folder, [0], device), _pose(one.folder, one.targets, device)
+    camera, targets = (_cameras(one.folder, views).to(device) for views in ([0], one.targets))
     sampling = TargetSampling(args.steps, args.scale, seed, args.eta, args.chunk)
     shown = prompt_sampling(pipeline.refiner, args.prompt_steps, args.prompt_scale, seed)
     methods = {
-        BASELINE: (pipeline.base, Prompting(offsets_deg=(), sampling=shown), False),
-        CASCADE: (pipeline.refiner, Prompting(sampling=shown), True),
+        BASELINE: ([pipeline.base], [Stage()], False),
+        CASCADE: ([pipeline.base, pipeline.refiner], [Stage(sampling=shown), Stage()], True),
     }
-    rgba = read_rgba(one.folder / "000.png")
+    given = view_for(pipeline.refiner, read_rgba(one.folder / "000.png"), camera)
     truth = torch.cat([as_model_sees(read_rgba(one.folder / f"{view:03d}.png"), size, 3) for view in one.targets])
     scores = {}
-    for name, (model, prompting, coarse) in methods.items():
-        views = novel_views(pipeline.base, model, rgba, pose, targets, sampling, prompting, coarse)
-        scores[name] = _measured(views.images, truth, views.base.source, metrics, clip)
+    for name, (chain, stages, coarse) in methods.items():
+        cascade = Cascade(stages, LoadedModels(chain))
+        made = novel_views(cascade, chain[-1], given, targets, sampling, coarse)
+        scores[name] = _measured(made.views, truth, given, metrics, clip)
     return scores
 
 
-def _measured(images: Images, truth: Images, source: Images, metrics: Mapping[str, Any], clip: Any) -> dict[str, Score]:
+def _measured(views: Views, truth: Images, given: Views, metrics: Mapping[str, Any], clip: Any) -> dict[str, Score]:
     """ST-LPIPS stands under its own name, and leaves LPIPS without a number."""
-    images, source = images[:, :3].cpu(), source[:, :3].cpu()
+    images, source = views.colors.cpu(), given.colors.cpu()
     measured = {name: score(metric, images, truth) for name, metric in metrics.items() if name != "LPIPS"}
     distance = metrics["LPIPS"]
     if distance.name != "LPIPS":
@@ -147,9 +151,10 @@ def _mean(scores: list[Score], seed: int) -> Score:
     return Score(mean.value, interval=bootstrap_interval(np.array([one.value for one in scores]), seed))
 
 
-def _pose(folder: Path, views: list[int], device: torch.device) -> Pose:
-    cameras = torch.stack([torch.from_numpy(_camera(folder / f"{view:03d}.npy")) for view in views])
-    return Pose(*(value.to(device) for value in pose_from_world_to_camera(cameras)))
+def _cameras(folder: Path, views: list[int]) -> Cameras:
+    return pose_from_world_to_camera(
+        torch.stack([torch.from_numpy(_camera(folder / f"{view:03d}.npy")) for view in views])
+    )
 
 
 def _camera(file: Path) -> Float[np.ndarray, "3 4"]:

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import torch
 import trimesh
-from cascade_zero123.cascade.prompt_views import NEARBY_DEG
+from cascade_zero123.cascade.stages import NEARBY_DEG
 from cascade_zero123.zero123.pose import pose_from_world_to_camera
 from jaxtyping import Float, UInt8
 from numpy import ndarray

@@ -58,9 +58,9 @@ def gradient(guidance):
 
 def test_base_is_freed_once_it_has_sampled_its_views(make):
     guidance = make()
-    assert guidance.prompts.images.shape[0] == 3
+    assert len(guidance.shown) == 4
     gc.collect()
-    assert guidance.models.sampler() is None
+    assert guidance.models.borrowed() == []
 
 
 def test_attention_is_fused(make):
@@ -173,7 +173,7 @@ def test_grad_clip_bounds_every_entry(make):
 def test_prompt_views_and_source_are_the_context(make):
     guidance = make()
     assert guidance.context(*cameras().values()).tokens.shape[1] == 4
-    assert len(guidance.prompts.images) == 3
+    assert len(guidance.shown) == 1 + 3
 
 
 def test_no_prompt_views_is_plain_zero123(make):
@@ -195,7 +195,7 @@ def test_an_epsilon_model_is_guided_by_the_same_code(tmp_path):
     cfg = {"pretrained_model_name_or_path": str(tmp_path / "epsilon"), "prompt_steps": 2, "cache_dir": None}
     guidance = threestudio.find("cascade-zero123-guidance")(cfg)
     guidance.set_source(ball_picture())
-    assert guidance.models.load_base() is guidance.refiner
+    assert guidance.models.load(0) is guidance.refiner
     assert guidance(renderings(), **cameras())["loss_sds"].isfinite()
     assert guidance.one_step_views(*cameras().values()).isfinite().all()
 

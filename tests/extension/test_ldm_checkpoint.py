@@ -5,10 +5,11 @@ import ldm_reference as reference
 import pytest
 import torch
 from cascade_zero123.errors import UserError
+from cascade_zero123.views import Cameras
 from cascade_zero123.zero123.architecture import build_model
 from cascade_zero123.zero123.ldm_keys import UNET, VAE, unet_keys, vae_keys
 from cascade_zero123.zero123.model import Context
-from cascade_zero123.zero123.pose import Pose, pose_token
+from cascade_zero123.zero123.pose import pose_token
 from cascade_zero123.zero123.stored_tensor import MappedFile, StoredTensor, contiguous_strides
 from cascade_zero123.zero123.weights import announce, load_zero123, weights_files
 from diffusers import DDIMScheduler
@@ -86,7 +87,7 @@ def test_decoded_images_equal_the_slow_reference(model, averaged):
 
 def test_the_context_token_is_the_projection_of_embedding_and_pose(model, averaged):
     embedding = torch.randn(1, 1, SIZES.clip_text_width)
-    source, target = (Pose(*torch.tensor(values)[:, None]) for values in ((10.0, 20.0, 1.5), (40.0, -25.0, 1.8)))
+    source, target = (Cameras.one(*values) for values in ((10.0, 20.0, 1.5), (40.0, -25.0, 1.8)))
     polar, azimuth = -30 * torch.pi / 180, -45 * torch.pi / 180
     pose = torch.tensor([polar, torch.tensor(azimuth).sin(), torch.tensor(azimuth).cos(), 0.3])
     joined = torch.cat([embedding[0, 0], pose]).double()

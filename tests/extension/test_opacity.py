@@ -3,9 +3,12 @@
 import cascade_zero123.guidance  # noqa: F401  (registers it)
 import pytest
 import torch
+from cascade_zero123.cascade.models import LoadedModels
+from cascade_zero123.cascade.source import view_for
+from cascade_zero123.cascade.stages import Cascade, Stage
 from cascade_zero123.errors import UserError
-from cascade_zero123.novel_view import Prompting, TargetSampling, novel_views, target_poses
-from cascade_zero123.zero123.pose import Pose
+from cascade_zero123.novel_view import TargetSampling, novel_views, target_poses
+from cascade_zero123.views import Cameras
 from cascade_zero123.zero123.weights import load_zero123, save_zero123
 from cascade_zero123.zero123.white import as_seen, difference_from_white
 from tiny_zero123 import SIZE, ball_picture, save_tiny_cascade, tiny_model
@@ -103,9 +106,9 @@ def test_prompt_views_and_one_step_views_carry_their_opacity_and_are_saved_on_wh
     from PIL import Image
 
     guidance = guidance_of(weights)
-    assert guidance.prompts.images.shape == (3, 4, SIZE, SIZE)
+    assert guidance.shown.pictures[1:].shape == (3, 4, SIZE, SIZE)
     assert guidance.one_step_views(*cameras().values()).shape == (2, SIZE, SIZE, 4)
-    pictures = [Image.open(path) for path in guidance.prompts.save(tmp_path)]
+    pictures = [Image.open(path) for path in guidance.save_shown(tmp_path)]
     assert {picture.mode for picture in pictures} == {"RGB"}
 
 
@@ -126,8 +129,9 @@ def test_a_base_and_a_refiner_of_other_channels_are_no_cascade(weights, tmp_path
 
 def test_novel_views_have_it():
     base, refiner = (tiny_model(seed=seed, channels=4) for seed in (0, 1))
-    source = Pose(torch.tensor([10.0]), torch.tensor([0.0]), torch.tensor([3.8]))
+    given = view_for(refiner, ball_picture(), Cameras.one(10.0, 0.0, 3.8))
     targets, sampling = target_poses([(90, 10)], [], [], 3.8), TargetSampling(2, 1.5, 0)
-    views = novel_views(base, refiner, ball_picture(), source, targets, sampling, Prompting(((45.0, 0.0),)))
-    assert views.images.shape == (1, 4, SIZE, SIZE)
-    assert views.base.prompts.images.shape == views.base.source.shape == (1, 4, SIZE, SIZE)
+    cascade = Cascade([Stage([(45.0, 0.0)]), Stage()], LoadedModels([base, refiner]))
+    made = novel_views(cascade, refiner, given, targets, sampling)
+    assert made.views.pictures.shape == (1, 4, SIZE, SIZE) and made.shown.pictures.shape == (2, 4, SIZE, SIZE)
+    assert torch.equal(made.shown.alpha, made.shown.pictures[:, 3:])

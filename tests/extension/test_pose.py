@@ -1,13 +1,12 @@
 import math
 
 import torch
-from cascade_zero123.zero123.pose import Pose, pose_from_world_to_camera, pose_token
+from cascade_zero123.views import Cameras
+from cascade_zero123.zero123.pose import pose_from_world_to_camera, pose_token
 
 from threestudio.cameras import orbit
 
-
-def pose(elevation_deg: float, azimuth_deg: float, distance: float) -> Pose:
-    return Pose(*(torch.tensor([value]) for value in (elevation_deg, azimuth_deg, distance)))
+pose = Cameras.one
 
 
 def test_relative_pose_of_a_view_to_itself_is_the_zero_transition():
@@ -32,7 +31,6 @@ def test_the_fourth_number_of_stable_zero123_is_the_polar_angle_of_the_condition
 
 
 def test_world_to_camera_matrices_give_back_the_orbit_they_were_made_from():
-    given = Pose(torch.tensor([-10.0, 5.0, 60.0]), torch.tensor([170.0, -90.0, 0.5]), torch.tensor([3.8, 1.5, 2.2]))
-    found = pose_from_world_to_camera(torch.linalg.inv(orbit(*given))[:, :3])
-    for a, b in zip(found, given, strict=True):
-        assert torch.allclose(a, b, atol=1e-3)
+    given = Cameras(torch.tensor([-10.0, 5.0, 60.0]), torch.tensor([170.0, -90.0, 0.5]), torch.tensor([3.8, 1.5, 2.2]))
+    found = pose_from_world_to_camera(torch.linalg.inv(orbit(*given.as_tensor()))[:, :3])
+    assert torch.allclose(found.as_tensor(), given.as_tensor(), atol=1e-3)

@@ -1,7 +1,7 @@
 import pytest
 import torch
-from cascade_zero123.cascade.context import Cascade
-from cascade_zero123.zero123.pose import Pose
+from cascade_zero123.cascade.context import EncodedViews
+from cascade_zero123.views import Cameras, Views
 from cascade_zero123.zero123.sampler import (
     continue_ddim,
     guided,
@@ -13,12 +13,13 @@ from cascade_zero123.zero123.sampler import (
 )
 from tiny_zero123 import EPSILON, SIZE, tiny_model
 
-HERE = Pose(torch.tensor([10.0]), torch.tensor([0.0]), torch.tensor([3.8]))
-THREE = Pose(torch.tensor([10.0, 10.0, 40.0]), torch.tensor([45.0, -45.0, 0.0]), torch.full((3,), 3.8))
+HERE = Cameras.one(10.0, 0.0, 3.8)
+THREE = Cameras(torch.tensor([10.0, 10.0, 40.0]), torch.tensor([45.0, -45.0, 0.0]), torch.full((3,), 3.8))
 
 
 def context_of(model, targets=THREE):
-    return Cascade.of(model, torch.rand(1, 3, SIZE, SIZE), HERE).context(model, targets)
+    shown = Views(torch.rand(1, 3, SIZE, SIZE), HERE)
+    return EncodedViews.of(model, shown[None]).context(model, targets[None])
 
 
 def x_t(alpha_bar):
@@ -83,7 +84,7 @@ def test_ddim_is_decided_by_its_noise_and_independent_of_the_batch(scheduler):
     context, noise = context_of(model), noise_like_latents(model, 3, 7, torch.device("cpu"))
     together = sample_ddim(model, context, noise, steps=5, scale=2.0)
     torch.testing.assert_close(together, sample_ddim(model, context, noise, steps=5, scale=2.0))
-    last = Pose(*(value[2:] for value in THREE))
+    last = THREE[2:]
     alone_context = context_of(model, last)
     alone_context.concat, alone_context.tokens = context.concat[2:], context.tokens[2:]
     alone_context.vector = context.vector[2:]

@@ -155,7 +155,7 @@ def test_a_run_gets_the_picture_uncut_and_its_own_folder(method, evaluation, bal
     assert set(cfg.system.loss) == set(load_config(str(CONFIG)).system.loss)
     assert (cfg.system.warm_start_views == 0) == (method == "reference")
     if method == "frozen":
-        assert cfg.system.guidance.refiner.weights == cfg.system.guidance.base.weights
+        assert cfg.system.guidance.refiner.weights == cfg.system.guidance.cascade[0].weights
 
 
 def test_a_failing_run_names_its_log(evaluation, monkeypatch):

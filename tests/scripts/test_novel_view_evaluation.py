@@ -73,11 +73,11 @@ def test_a_model_that_sees_opacity_is_shown_it_and_scored_by_its_colours(packed,
     record = by_row(json.loads((tmp_path / "out/novel_views.json").read_text()))
     assert {model for model, *_ in record} == {"", "rgba", "rgb"}
     batch = held_out(packed, [0, 1])
-    assert batch.source.shape[1] == 4 and batch.seen_by(tiny_model()).nearby.shape[2] == 3
+    assert batch.source.pictures.shape[2] == 4 and batch.seen_by(tiny_model()).nearby.pictures.shape[2] == 3
 
 
 def refiner_rows(offsets=((45.0, 0.0), (-45.0, 0.0), (0.0, 30.0)), coarse=True):
-    from cascade_zero123.cascade.prompt_views import Sampling
+    from cascade_zero123.cascade.stages import Sampling
     from evaluation.methods import RefinerRows, Samplings
 
     samplings = Samplings(Sampling(2, 1.5, 0), Sampling(1, 1.0, 0))
@@ -172,20 +172,19 @@ def test_the_target_is_neither_the_source_nor_a_nearby_view_and_the_seed_draws_i
 
 def test_a_context_is_that_of_the_cascade_of_one_object(packed):
     """Against the extension's own, object by object (cascade/context.py)."""
-    from cascade_zero123.cascade.context import Cascade, context_of_rows
-    from cascade_zero123.zero123.pose import Pose
+    from cascade_zero123.cascade.context import EncodedViews
     from evaluation.methods import FULL
 
     batch, rows = held_out(packed, [0, 2]), refiner_rows()
-    images, poses = rows.contexts(batch, batch.target_pose, lambda passes: None)[FULL]
-    seen = context_of_rows(rows.refiner, images, poses, batch.target_pose)
+    at = batch.target.cameras
+    shown = rows.contexts(batch, at, lambda passes: None)[FULL]
+    seen = EncodedViews.of(rows.refiner, shown).context(rows.refiner, at)
     for place in range(2):
-        own = Pose(*(value.view(2, 5)[place] for value in poses))
-        target = Pose(*(value[place : place + 1] for value in batch.target_pose))
-        expected = Cascade.of(rows.refiner, images[place], own).context(rows.refiner, target)
+        expected = EncodedViews.of(rows.refiner, shown[place][None]).context(rows.refiner, at[place][None])
         assert torch.allclose(seen.tokens[place], expected.tokens[0], atol=1e-5)
         assert torch.allclose(seen.concat[place], expected.concat[0], atol=1e-5)
-        assert torch.equal(own.azimuth_deg[-1:], target.azimuth_deg), "the coarse target stands at the target's pose"
+    azimuth = shown.cameras.azimuth_deg[:, -1:]
+    assert torch.equal(azimuth, at.azimuth_deg), "the coarse target stands at the target's camera"
 
 
 def test_the_oracle_is_shown_the_true_nearby_views_from_where_they_were_seen(packed):
@@ -193,21 +192,22 @@ def test_the_oracle_is_shown_the_true_nearby_views_from_where_they_were_seen(pac
 
     rows = refiner_rows(offsets=((0.0, 30.0), (45.0, 0.0)))
     batch = held_out(packed, [1]).seen_by(rows.base)
-    images, poses = rows.contexts(batch, batch.target_pose, lambda passes: None)[ORACLE]
-    assert torch.equal(images[0], torch.stack([batch.source[0], batch.nearby[0, 2], batch.nearby[0, 0]]))
-    turn = (poses.azimuth_deg - batch.source_pose.azimuth_deg).tolist()
-    rise = (poses.elevation_deg - batch.source_pose.elevation_deg).tolist()
-    assert turn == pytest.approx([0, 0, 45], abs=1e-3) and rise == pytest.approx([0, 30, 0], abs=1e-3)
+    shown = rows.contexts(batch, batch.target.cameras, lambda passes: None)[ORACLE]
+    source, nearby = batch.source.pictures[0, 0], batch.nearby.pictures[0]
+    assert torch.equal(shown.pictures[0], torch.stack([source, nearby[2], nearby[0]]))
+    moved = (shown.cameras.as_tensor() - batch.source.cameras.as_tensor())[:, 0]
+    assert moved[1].tolist() == pytest.approx([0, 0, 45], abs=1e-3)
+    assert moved[0].tolist() == pytest.approx([0, 30, 0], abs=1e-3)
 
 
 @pytest.mark.parametrize("offsets", [None, ((90.0, 0.0), (180.0, 0.0), (270.0, 0.0))])
 def test_other_prompt_views_have_no_oracle_and_random_ones_differ_from_object_to_object(packed, offsets):
-    from evaluation.held_out import prompt_poses
+    from evaluation.held_out import prompt_cameras
     from evaluation.methods import ORACLE, method_rows
 
     batch = held_out(packed, [0, 1])
     assert ORACLE not in method_rows(offsets, True)
-    turned = prompt_poses(batch, offsets).azimuth_deg.view(2, 3) - batch.source_pose.azimuth_deg[:, None]
+    turned = prompt_cameras(batch, offsets).azimuth_deg - batch.source.cameras.azimuth_deg
     assert torch.allclose(turned[0], turned[1], atol=1e-3) == (offsets is not None)
 
 
@@ -285,17 +285,16 @@ def test_consistency_has_base_cascade_and_oracle_in_both_kinds_and_goes_on(evalu
 
 
 def test_a_ring_starts_at_the_source_and_its_views_have_noise_of_their_own(packed):
-    from evaluation.ring_samples import RingSamples, ring_poses
+    from evaluation.ring_samples import RingSamples, ring_cameras
 
     rows, batch = refiner_rows(), held_out(packed, [1])
-    poses = ring_poses(batch, 4)
-    assert torch.allclose(poses.azimuth_deg - batch.source_pose.azimuth_deg, torch.tensor([0.0, 90, 180, 270]))
-    assert torch.equal(poses.elevation_deg, batch.source_pose.elevation_deg.expand(4))
+    poses = ring_cameras(batch, 4)
+    assert torch.allclose(poses.azimuth_deg - batch.source.cameras.azimuth_deg[0], torch.tensor([0.0, 90, 180, 270]))
+    assert torch.equal(poses.elevation_deg, batch.source.cameras.elevation_deg[0].expand(4))
     rings = RingSamples(rows.base, rows.refiner, rows.samplings, rows.offsets_deg, True)
     shown = {(method, kind): ring for method, kind, ring in rings(batch, poses)}
     assert len({tuple(ring.shape) for ring in shown.values()}) == 1
-    same_poses = ring_poses(batch, 1)._replace(**{k: v.expand(2) for k, v in ring_poses(batch, 1)._asdict().items()})
-    twice = next(iter(rings(batch, same_poses)))[2]
+    twice = next(iter(rings(batch, ring_cameras(batch, 1).repeated(2))))[2]
     assert not torch.allclose(twice[0], twice[1])
 
 
@@ -332,16 +331,16 @@ def test_sharpness_is_the_mean_gradient_and_blur_lowers_it():
 
 def test_the_true_ring_is_that_of_the_rendered_objects_and_refused_for_others(tmp_path):
     from evaluation.held_out import HeldOut
-    from evaluation.ring_samples import ring_poses
+    from evaluation.ring_samples import ring_cameras
     from evaluation.true_ring import TrueRings
 
     arguments = ["--generate", "2", "--split", "test", "--packed", str(tmp_path / "set"), "--layout", "cascade"]
     options = ["--views", "5", "--size", "16", "--workers", "1"]
     assert load_script("render_views").main([*arguments, *options]) == 0
     truth, batch = TrueRings(tmp_path / "set"), HeldOut(tmp_path / "set", 0).batch([1])
-    c2w = orbit(*ring_poses(batch, 4))
+    c2w = orbit(*ring_cameras(batch, 4).as_tensor())
     ring = truth(1, c2w)
     assert ring.shape == (4, 3, 16, 16)
-    assert torch.allclose(ring[0], batch.source[0, :3], atol=0.02), "the ring starts at the source's camera"
+    assert torch.allclose(ring[0], batch.source.colors[0, 0], atol=0.02), "the ring starts at the source's camera"
     truth.options = Namespace(**truth.given | {"split": "val"})
     assert truth(1, c2w) is None

@@ -277,7 +277,7 @@ def test_what_is_rendered_can_be_trained_on_from_folders_and_shards(meshes, tmp_
     opened = [open_views(str(out)), open_views(str(out / "shards"))]
     assert all(len(one) == 2 and one.has_nearby_views for one in opened)
     assert torch.equal(*(one.rgba(objects, columns) for one in opened))
-    elevation, azimuth, distance = (value.view(2, 4) for value in opened[1].pose(objects, columns))
+    elevation, azimuth, distance = opened[1].cameras_of(objects, columns).as_tensor()
     np.testing.assert_allclose(elevation[:, 3] - elevation[:, 0], 30, atol=1e-3)
     np.testing.assert_allclose((azimuth[:, 1] - azimuth[:, 0]) % 360, 45, atol=1e-3)
     np.testing.assert_allclose(distance, 3.8, atol=1e-5)

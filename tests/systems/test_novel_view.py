@@ -96,7 +96,7 @@ def test_a_second_run_takes_the_prompt_views_from_the_cache(run, capsys):
         (["resume=somewhere"], "--test", "novel-view-system trains nothing: pass --test, without resume="),
         (["system.azimuths=[]"], "--test", "no target view: give poses, or azimuths and elevations"),
         (["system.steps=0"], "--test", "system.steps: 0 is not within 1 and 1000 of DDIM"),
-        (["system.base.weights=''"], "--test", "system.base.weights must be given"),
+        (["system.base.weights=''", "system.cascade=[]"], "--test", "system.base.weights must be given"),
         (["system.base.wieghts=base"], "--test", "system.base.wieghts: unknown key; known are weights"),
         (["system.prompt_views=[[1]]"], "--test", "system.prompt_views: [[1]] is not a list of [azimuth_deg"),
         (["system.prompt_views=[[0,85]]"], "--test", "elevation 95"),

@@ -31,7 +31,7 @@ def hand_picture_over(guidance: Any, datamodule: Any, saver: SaverMixin) -> None
     guidance.set_source(torch.from_numpy(datamodule.fitted.rgba))
     datamodule.save_input(saver.get_save_dir())
     saver.save_image(f"input_{guidance.source.shape[-1]}.png", guidance.source[0].permute(1, 2, 0))
-    guidance.prompts.save(Path(saver.get_save_dir()) / PROMPT_VIEWS)
+    guidance.save_shown(Path(saver.get_save_dir()) / PROMPT_VIEWS)
 
 
 def carve(hull: VisualHull, datamodule: Any) -> None:

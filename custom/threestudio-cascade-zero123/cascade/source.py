@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..files import regular_file
+from ..views import Cameras, Views
+from ..zero123.model import Zero123
 from ..zero123.white import as_seen
 
 
@@ -40,6 +42,12 @@ def centred(rgba: Float[Tensor, "h w 4"], ratio: float) -> Float[Tensor, "side s
     y, x = (side - height) // 2, (side - width) // 2
     square[y : y + height, x : x + width] = rgba[top:bottom, left:right]
     return square
+
+
+def view_for(model: Zero123, rgba: Float[Tensor, "h w 4"], camera: Cameras) -> Views:
+    """A prepared picture and its camera [1], on the camera's device, as the model sees it."""
+    picture = rgba.float().to(camera.distance.device)
+    return Views(as_model_sees(picture, model.settings.image_size, model.channels), camera)
 
 
 def as_model_sees(

@@ -13,6 +13,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from ..errors import UserError
 from ..ranges import within
 from ..seeding import LARGEST_SEED, draw_generator
+from ..views import Cameras, Views
 from ..zero123.white import as_seen
 from .mixed_views import MixedViews
 from .prompts import PromptsConfig
@@ -43,9 +44,8 @@ class RenderedViewsConfig:
 
 
 class TrainingViews(IterableDataset):
-    """Endless batches: `images` [b view 3 h w] (source, target, context...), `elevation_deg`, `azimuth_deg`, `distance`
-    [b view]. The draws of a step follow from (seed, rank, step) alone, whichever process loads it. Pictures are as a
-    model of so many `channels` sees them.
+    """Endless batches of `views` [b view] (source, target, context...). The draws of a step follow from (seed, rank,
+    step) alone, whichever process loads it. Pictures are as a model of so many `channels` sees them.
 
     With `prompts`, a Refiner's: `examples` for its pool where some are due, and views only where there is context,
     since the other batches are drawn from the pool.
@@ -88,12 +88,12 @@ class TrainingViews(IterableDataset):
         # All processes have to agree on the number of tokens, or one would wait for the other.
         context = self.draw_context(draw_generator(self.cfg.seed, "context", step))
         if self.prompts is None:
-            return self.draw(generator, context)
-        batch: dict[str, Any] = self.draw(generator, context) if context else {}
+            return {"views": self.draw(generator, context)}
+        batch: dict[str, Any] = {"views": self.draw(generator, context)} if context else {}
         due = self.prompts.due(step, self.cfg.batch_size)
         return {**batch, "examples": self.examples(due, self.prompts.targets, step)} if due else batch
 
-    def examples(self, count: int, targets: int, step: int) -> dict[str, Tensor]:
+    def examples(self, count: int, targets: int, step: int) -> Views:
         """Sources (column 0) with several targets each, for the Refiner's pool (prompts.py)."""
         generator = draw_generator(self.cfg.seed, "examples", step, self.rank)
         objects = self.draw_objects(count, generator)
@@ -111,7 +111,7 @@ class TrainingViews(IterableDataset):
         count = int(torch.randint(1, self.cfg.max_context + 1, (), generator=generator)) if self.cfg.max_context else 0
         return list(range(count)) if wanted else []
 
-    def draw(self, generator: torch.Generator, context: list[int]) -> dict[str, Tensor]:
+    def draw(self, generator: torch.Generator, context: list[int]) -> Views:
         count = self.cfg.batch_size
         objects = self.draw_objects(count, generator)
         columns = draw_views(count, self.views.view_count, len(context), self.source_first_probability, generator)
@@ -126,16 +126,12 @@ class TrainingViews(IterableDataset):
         columns: Int[Tensor, "b k"],
         rgba: Float[Tensor, "b k 4 h w"],
         generator: torch.Generator,
-    ) -> dict[str, Tensor]:
-        pose = self.views.pose(objects, columns)
-        azimuth_deg = pose.azimuth_deg.view(columns.shape)
+    ) -> Views:
+        cameras = self.views.cameras_of(objects, columns)
+        azimuth_deg = cameras.azimuth_deg
         if self.cfg.pale_probability > 0:
             rgba = paled(rgba, self.cfg.pale_probability, generator)
         if self.cfg.augment:
             rgba, azimuth_deg = augment(rgba, azimuth_deg, self.cfg.object_ratio, tuple(self.cfg.zoom_range), generator)
-        return {
-            "images": as_seen(rgba, self.channels),
-            "elevation_deg": pose.elevation_deg.view(columns.shape),
-            "azimuth_deg": azimuth_deg,
-            "distance": pose.distance.view(columns.shape),
-        }
+        cameras = Cameras(cameras.elevation_deg, azimuth_deg, cameras.distance)
+        return Views(as_seen(rgba, self.channels), cameras)

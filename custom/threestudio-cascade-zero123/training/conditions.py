@@ -1,32 +1,22 @@
-"""What a training batch conditions the network on: its views and poses as a `Context`, parts of it dropped at random.
+"""What a training batch conditions the network on: its views as a `Context`, parts of it dropped at random.
 
-Columns of a batch: source, target, context views (see batches.py).
+A batch is [row view]; its columns are source, target, context views (see batches.py).
 """
 
 import torch
-from torch import Tensor
 
-from ..cascade.context import context_of_rows
+from ..cascade.context import EncodedViews
+from ..views import Views
 from ..zero123.model import Context, Zero123
-from ..zero123.pose import Pose
 from .objective import draw_condition_dropout
 
-Batch = dict[str, Tensor]  # images [b view channel h w] in [0, 1] and POSE_KEYS [b view]
-
-POSE_KEYS = ("elevation_deg", "azimuth_deg", "distance")
 TARGET = 1
 
 
-def context_of(model: Zero123, batch: Batch) -> Context:
-    """Source and context views with their poses to the target (Eq. 9-11)."""
-    views = Pose(*(_shown(batch[key]).flatten() for key in POSE_KEYS))
-    targets = Pose(*(batch[key][:, TARGET] for key in POSE_KEYS))
-    return context_of_rows(model, _shown(batch["images"]), views, targets)
-
-
-def _shown(columns: Tensor) -> Tensor:
-    """All but the target's."""
-    return torch.cat([columns[:, :TARGET], columns[:, TARGET + 1 :]], dim=1)
+def context_of(model: Zero123, batch: Views) -> Context:
+    """Source and context views as seen from the target (Eq. 9-11)."""
+    shown = Views.join([batch[:, :TARGET], batch[:, TARGET + 1 :]], dim=1)
+    return EncodedViews.of(model, shown).context(model, batch.cameras[:, TARGET : TARGET + 1])
 
 
 def drop_conditions(context: Context, probability: float, generator: torch.Generator) -> Context:

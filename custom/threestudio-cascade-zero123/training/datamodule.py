@@ -14,7 +14,7 @@ from threestudio.utils.config import parse_structured
 
 from ..errors import UserError
 from ..seeding import draw_generator
-from ..zero123.pose import Pose
+from ..views import Views
 from ..zero123.white import as_seen
 from .batches import RenderedViewsConfig, TrainingViews
 from .fitting_views import training_set, views_for
@@ -35,19 +35,14 @@ class ValidationViews(Dataset):
     def __len__(self) -> int:
         return -(-self.count // self.batch_size)
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
+    def __getitem__(self, index: int) -> Views:
         objects = torch.arange(index * self.batch_size, min((index + 1) * self.batch_size, self.count))
         first = 1 + len(NEARBY_VIEWS)
         targets = first + objects % (self.views.view_count - first)
         context = torch.tensor(NEARBY_VIEWS).expand(len(objects), -1)
         columns = torch.cat([torch.zeros(len(objects), 1, dtype=torch.long), targets[:, None], context], dim=1)
-        pose: Pose = self.views.pose(objects, columns)
-        return {
-            "images": as_seen(self.views.rgba(objects, columns), self.channels),
-            "elevation_deg": pose.elevation_deg.view(columns.shape),
-            "azimuth_deg": pose.azimuth_deg.view(columns.shape),
-            "distance": pose.distance.view(columns.shape),
-        }
+        pictures = as_seen(self.views.rgba(objects, columns), self.channels)
+        return Views(pictures, self.views.cameras_of(objects, columns))
 
 
 @threestudio.register("rendered-views-datamodule")
@@ -101,11 +96,8 @@ class RenderedViewsDataModule(pl.LightningDataModule):
 
     def encoder_images(self, step: int) -> Float[Tensor, "view channel h w"]:
         """Two views each of some training objects, drawn as in training, as the model sees them."""
-        return (
-            self.training_views()
-            .draw(draw_generator(self.cfg.seed, "encoder", step), context=[])["images"]
-            .flatten(0, 1)
-        )
+        views = self.training_views().draw(draw_generator(self.cfg.seed, "encoder", step), context=[])
+        return views.pictures.flatten(0, 1)
 
 
 def leave_stopping_to_the_trainer(worker: int) -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..errors import UserError
-from ..zero123.pose import Pose
+from ..views import Cameras
 from .random_views import RandomViews
 from .rendered_views import PackedViews
 
@@ -49,13 +49,13 @@ class MixedViews:
         parts = [(rows, own.rgba(of_own, views[rows])) for own, of_own, rows in self._parts(objects)]
         return _put_together(parts)
 
-    def pose(self, objects: Int[Tensor, "b"], views: Int[Tensor, "b k"]) -> Pose:
-        """Poses of `b * k` views, flattened."""
+    def cameras_of(self, objects: Int[Tensor, "b"], views: Int[Tensor, "b k"]) -> Cameras:
+        """[b k]."""
         parts = [
-            (rows, torch.stack(own.pose(of_own, views[rows]), dim=1).unflatten(0, (len(rows), -1)))
+            (rows, own.cameras_of(of_own, views[rows]).as_tensor().movedim(0, -1))
             for own, of_own, rows in self._parts(objects)
         ]
-        return Pose(*_put_together(parts).flatten(0, 1).unbind(1))
+        return Cameras.from_tensor(_put_together(parts).movedim(-1, 0))
 
     def _parts(self, objects: Int[Tensor, "b"]) -> Iterator[tuple[OneSet, Int[Tensor, "part"], Int[Tensor, "part"]]]:
         """Each set that is asked for, with its objects by its own numbers and their places in `objects`."""

@@ -13,12 +13,11 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ..cascade.prompt_views import NEARBY_DEG, angle_pairs, eight_bit
+from ..cascade.stages import NEARBY_DEG, Sampling, angle_pairs, sample_views
 from ..ranges import within
+from ..views import Cameras, Views, eight_bit
 from ..zero123.model import Zero123
-from ..zero123.pose import Pose, pose_token
-from ..zero123.sampler import MOST_STEPS, SCALES, sample_ddim
-from .conditions import POSE_KEYS, Batch
+from ..zero123.sampler import MOST_STEPS, SCALES
 
 AT_ONCE = 8  # examples sampled together, so that small refreshes are not many small batches
 RANDOM_ELEVATION_DEG = (-10.0, 60.0)
@@ -77,10 +76,9 @@ class ExamplePool:
     def full(self) -> bool:
         return len(self) >= self.cfg.pool
 
-    def put(self, examples: Batch) -> None:
+    def put(self, examples: Views) -> None:
         """Appends while there is room, then replaces the oldest."""
-        images = eight_bit(examples["images"])
-        poses = torch.stack([examples[key] for key in POSE_KEYS])
+        images, poses = eight_bit(examples.pictures), examples.cameras.as_tensor()
         if not self.full:
             self.images = torch.cat([self.images, images]) if len(self) else images
             self.poses = torch.cat([self.poses, poses], dim=1) if self.poses.numel() else poses
@@ -89,7 +87,7 @@ class ExamplePool:
         self.images[places], self.poses[:, places] = images, poses
         self.oldest = (self.oldest + len(images)) % self.cfg.pool
 
-    def draw(self, count: int, kept: list[int], generator: torch.Generator) -> Batch:
+    def draw(self, count: int, kept: list[int], generator: torch.Generator) -> Views:
         """A training batch: source, target, then the `kept` prompt views and (last) the coarse target."""
         examples = torch.randperm(len(self), generator=generator).repeat(-(-count // len(self)))[:count]
         target = torch.randint(self.cfg.targets, (count,), generator=generator)
@@ -99,8 +97,8 @@ class ExamplePool:
             is_prompt = slot < self.cfg.view_count
             columns.append(torch.full_like(target, first_prompt + slot) if is_prompt else first_coarse + target)
         rows, chosen = examples[:, None], torch.stack(columns, dim=1)
-        poses = dict(zip(POSE_KEYS, self.poses[:, rows, chosen], strict=True))
-        return {"images": self.images[rows, chosen].float() / 255.0, **poses}
+        cameras = Cameras.from_tensor(self.poses[:, rows, chosen])
+        return Views(self.images[rows, chosen].float() / 255.0, cameras)
 
     def state(self) -> dict[str, Tensor]:
         return {"images": self.images, "poses": self.poses, "oldest": torch.tensor(self.oldest)}
@@ -110,48 +108,30 @@ class ExamplePool:
 
 
 @torch.no_grad()
-def with_prompts(base: Zero123, examples: Batch, cfg: PromptsConfig, generator: torch.Generator) -> Batch:
+def with_prompts(base: Zero123, examples: Views, cfg: PromptsConfig, generator: torch.Generator) -> Views:
     """Adds Base's prompt views (Eq. 6-7) and coarse targets to the columns source, targets; all from the source.
 
     Returns them on the CPU, where the pool lies.
     """
-    examples = {key: value.cpu() for key, value in examples.items()}
-    device = next(base.parameters()).device
-    source = examples["images"][:, 0].to(device)
-    source_pose = Pose(*(examples[key][:, :1] for key in POSE_KEYS))
-    wanted = prompt_poses(source_pose, cfg, generator)
+    examples, device = examples.to("cpu"), next(base.parameters()).device
+    source, targets = examples[:, :1], examples.cameras[:, 1:]
+    wanted = prompt_cameras(source.cameras, cfg, generator)
     if cfg.coarse_target:
-        targets = Pose(*(examples[key][:, 1:] for key in POSE_KEYS))
-        wanted = Pose(*(torch.cat(pair, dim=1) for pair in zip(wanted, targets, strict=True)))
-    views = wanted.azimuth_deg.shape[1]
-    tokens = pose_token(
-        Pose(*(value.flatten() for value in wanted)),
-        Pose(*(value.expand(-1, views).flatten() for value in source_pose)),
-        base.settings.pose_token,
-    ).to(device)
-    context = base.context(
-        base.image_embedding(source).repeat_interleave(views, dim=0),
-        tokens[:, None],
-        base.source_latents(source).repeat_interleave(views, dim=0),
+        wanted = Cameras.join([wanted, targets], dim=1)
+    noise = torch.randn((wanted.distance.numel(), *base.latent_shape), generator=generator)
+    sampling = Sampling(cfg.steps, cfg.scale, seed=0)  # the noise is drawn here
+    imagined = sample_views(base, source.to(device), wanted.to(device), noise.to(device), sampling)
+    return Views.join([examples, imagined.to("cpu")], dim=1)
+
+
+def prompt_cameras(source: Cameras, cfg: PromptsConfig, generator: torch.Generator) -> Cameras:
+    """Where Base is asked to look from: [row prompt], from sources [row 1]."""
+    if not cfg.random_views:
+        return source.beside(angle_pairs("system.prompts.views_deg", cfg.views_deg))
+    azimuth, elevation = torch.rand(2, len(source), cfg.random_views, generator=generator)
+    low, high = RANDOM_ELEVATION_DEG
+    return Cameras(
+        low + (high - low) * elevation,
+        source.azimuth_deg + 360.0 * azimuth,
+        source.distance.expand(-1, cfg.random_views),
     )
-    noise = torch.randn((len(tokens), *base.latent_shape), generator=generator).to(device)
-    sampled = base.decode(sample_ddim(base, context, noise, cfg.steps, cfg.scale)).unflatten(0, (len(source), views))
-    images = torch.cat([examples["images"], sampled.cpu()], dim=1)
-    poses = zip(POSE_KEYS, wanted, strict=True)
-    return {"images": images, **{key: torch.cat([examples[key], value], dim=1) for key, value in poses}}
-
-
-def prompt_poses(source: Pose, cfg: PromptsConfig, generator: torch.Generator) -> Pose:
-    """Where Base is asked to look from: values [b prompt], from sources [b 1]."""
-    rows = len(source.azimuth_deg)
-    if cfg.random_views:
-        azimuth, elevation = torch.rand(2, rows, cfg.random_views, generator=generator)
-        low, high = RANDOM_ELEVATION_DEG
-        return Pose(
-            low + (high - low) * elevation,
-            source.azimuth_deg + 360.0 * azimuth,
-            source.distance.expand(-1, cfg.random_views),
-        )
-    azimuth, elevation = torch.tensor(angle_pairs("system.prompts.views_deg", cfg.views_deg)).reshape(-1, 2).T
-    distance = source.distance.expand(-1, len(azimuth))
-    return Pose(source.elevation_deg + elevation, source.azimuth_deg + azimuth, distance)

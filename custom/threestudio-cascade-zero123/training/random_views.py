@@ -19,14 +19,15 @@ from numpy import ndarray
 from torch import Tensor
 
 from ..errors import UserError
-from ..zero123.pose import Pose, pose_from_world_to_camera
+from ..views import Cameras
+from ..zero123.pose import pose_from_world_to_camera
 from .broken_objects import BrokenObjects
 from .view_files import BrokenView, ViewFiles, decode_camera, decode_rgba, why_incomplete
 
 TRIES = 100  # objects in a row
 LISTED = 100  # objects that tell how many views one has
 READS_AT_ONCE = min(8, os.cpu_count() or 1)
-REMEMBERED = 4096  # rows whose cameras are kept, so that `pose` after `rgba` decodes nothing again
+REMEMBERED = 4096  # rows whose cameras are kept, so that `cameras_of` after `rgba` decodes nothing again
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Row:
 
 
 class RandomViews:
-    """The interface of `PackedViews`; ask `rgba` and `pose` for the same views, since a broken view counts where it is
-    asked for. `image_size` None is that of the first object."""
+    """The interface of `PackedViews`; ask `rgba` and `cameras_of` for the same views, since a broken view counts where
+    it is asked for. `image_size` None is that of the first object."""
 
     def __init__(self, files: ViewFiles, image_size: int | None = None, has_nearby_views: bool = False) -> None:
         if not len(files):
@@ -67,13 +68,14 @@ class RandomViews:
         rows = self._rows(_requests(objects, views))
         return torch.from_numpy(np.stack([row.rgba for row in rows])).movedim(-1, 2).float() / 255.0
 
-    def pose(self, objects: Int[Tensor, "b"], views: Int[Tensor, "b k"]) -> Pose:
-        """Poses of `b * k` views, flattened."""
+    def cameras_of(self, objects: Int[Tensor, "b"], views: Int[Tensor, "b k"]) -> Cameras:
+        """[b k]."""
         requests = _requests(objects, views)
         unknown = [request for request in requests if request not in self._cameras]
         known = {request: self._cameras[request] for request in requests if request in self._cameras}
         known |= {request: row.cameras for request, row in zip(unknown, self._rows(unknown), strict=True)}
-        return pose_from_world_to_camera(torch.from_numpy(np.concatenate([known[request] for request in requests])))
+        cameras = torch.from_numpy(np.concatenate([known[request] for request in requests]))
+        return pose_from_world_to_camera(cameras).reshape(*views.shape)
 
     def _rows(self, requests: Sequence[tuple[int, ...]]) -> list[Row]:
         """For each (object, *views) the views, of that object or of the one in its place."""

@@ -14,10 +14,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..cascade.prompt_views import NEARBY_DEG
+from ..cascade.stages import NEARBY_DEG
 from ..errors import UserError
 from ..project import advice
-from ..zero123.pose import Pose, pose_from_world_to_camera
+from ..views import Cameras
+from ..zero123.pose import pose_from_world_to_camera
 from .packed_files import META, open_cameras, open_images, read_meta
 from .random_views import RandomViews
 from .view_files import resized
@@ -54,10 +55,10 @@ class PackedViews:
             pixels = np.stack([[resized(view, self.image_size) for view in row] for row in pixels])
         return torch.from_numpy(pixels).movedim(-1, 2).float() / 255.0
 
-    def pose(self, objects: Int[Tensor, "b"], views: Int[Tensor, "b k"]) -> Pose:
-        """Poses of `b * k` views, flattened."""
+    def cameras_of(self, objects: Int[Tensor, "b"], views: Int[Tensor, "b k"]) -> Cameras:
+        """[b k]."""
         cameras = torch.from_numpy(self.cameras[objects.numpy()[:, None], views.numpy()])
-        return pose_from_world_to_camera(cameras.flatten(0, 1))
+        return pose_from_world_to_camera(cameras.flatten(0, 1)).reshape(*views.shape)
 
 
 RenderedViews = PackedViews | RandomViews

@@ -24,16 +24,17 @@ from threestudio.systems.base import BaseSystem
 from threestudio.utils.config import parse_structured
 
 from .. import versions
+from ..cascade.stages import console_bars
 from ..errors import UserError
-from ..novel_view import console_bars
 from ..ranges import within
 from ..seeding import LARGEST_SEED, draw_generator
+from ..views import Views
 from ..zero123.architecture import Architecture, build_model
 from ..zero123.diffusers_folder import save_cascade
 from ..zero123.model import Zero123
 from ..zero123.patch_autoencoder import PatchAutoencoder
 from ..zero123.weights import announce, load_zero123, save_zero123
-from .conditions import Batch, context_of, drop_conditions
+from .conditions import context_of, drop_conditions
 from .ema import update_ema, warmed_up_decay
 from .encoder_fit import fit_image_encoder
 from .objective import draw_timesteps, loss_weights, prediction_target
@@ -150,12 +151,10 @@ class Zero123Training(BaseSystem):
         step = self.batches_seen(batch_idx)
         if "broken_objects" in batch:
             self.log("train/broken_objects", batch["broken_objects"])
-        if self.pool is not None:
-            if "examples" in batch:
-                self.refresh(self.pool, step, batch["examples"])
-            if "images" not in batch:
-                batch = self.prompted(self.pool, step, self.trainer.datamodule.cfg.batch_size)
-        loss = self.denoising_loss(batch, draw_generator(self.cfg.seed, "objective", step, self.global_rank))
+        if self.pool is not None and "examples" in batch:
+            self.refresh(self.pool, step, batch["examples"])
+        views: Views = batch["views"] if "views" in batch or self.pool is None else self.prompted(self.pool, step)
+        loss = self.denoising_loss(views, draw_generator(self.cfg.seed, "objective", step, self.global_rank))
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
@@ -164,19 +163,20 @@ class Zero123Training(BaseSystem):
         accumulated = self.trainer.accumulate_grad_batches
         return self.global_step * accumulated + batch_idx % accumulated
 
-    def refresh(self, pool: ExamplePool, step: int, examples: Batch) -> None:
+    def refresh(self, pool: ExamplePool, step: int, examples: Views) -> None:
         """What is due of the pool is sampled anew, by Base as it is now."""
         generator = draw_generator(self.cfg.seed, "prompts", step, self.global_rank)
         pool.put(with_prompts(self.base, examples, pool.cfg, generator))
 
-    def prompted(self, pool: ExamplePool, step: int, count: int) -> Batch:
+    def prompted(self, pool: ExamplePool, step: int) -> Views:
+        """A batch from the pool."""
         # All processes have to agree on the number of tokens, or one would wait for the other.
         kept = pool.cfg.draw_kept(draw_generator(self.cfg.seed, "kept", step))
-        batch = pool.draw(count, kept, draw_generator(self.cfg.seed, "pool", step, self.global_rank))
-        return {key: value.to(self.device) for key, value in batch.items()}
+        generator = draw_generator(self.cfg.seed, "pool", step, self.global_rank)
+        return pool.draw(self.trainer.datamodule.cfg.batch_size, kept, generator).to(self.device)
 
-    def denoising_loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        latents = self.model.target_latents(batch["images"][:, 1])
+    def denoising_loss(self, batch: Views, generator: torch.Generator) -> Tensor:
+        latents = self.model.target_latents(batch.pictures[:, 1])
         timesteps = draw_timesteps(
             len(latents),
             self.noise_schedule.config.num_train_timesteps,
@@ -227,7 +227,7 @@ class Zero123Training(BaseSystem):
     def on_validation_end(self) -> None:
         self.throughput.skip()
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Views, batch_idx: int) -> None:
         """Of what is trained: see validation.py. `val/psnr` is how it is used, for checkpoints to be chosen by."""
         if self.pool is None:
             views, used = base_views(self.base, batch), "source_alone"
@@ -235,7 +235,7 @@ class Zero123Training(BaseSystem):
             generator = draw_generator(self.cfg.seed, "validation", batch_idx, self.global_rank)
             views, used = refiner_views(self.refiner, self.base, batch, self.pool.cfg, generator), "prompts"
         for name, score in scores(views, batch).items():
-            self.log("val/psnr" if name == used else f"val/psnr_{name}", score, sync_dist=True)
+            self.log("val/psnr" if name == used else f"val/psnr_{name}", score, sync_dist=True, batch_size=len(batch))
         if batch_idx == 0 and self.global_rank == 0:
             self.show(grid(views, batch))
 

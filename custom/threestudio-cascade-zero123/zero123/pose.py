@@ -7,24 +7,17 @@ tells it how high the conditioning view is seen from. This module holds the only
 """
 
 import math
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..views import Cameras
+
 POSE_TOKENS = ("zero123", "stable-zero123")
 
 
-class Pose(NamedTuple):
-    """Cameras that look at the origin with z up: elevation and azimuth in degrees, distance in world units."""
-
-    elevation_deg: Float[Tensor, "view"]
-    azimuth_deg: Float[Tensor, "view"]
-    distance: Float[Tensor, "view"]
-
-
-def pose_token(target: Pose, condition: Pose, kind: str = "zero123") -> Float[Tensor, "view 4"]:
+def pose_token(target: Cameras, condition: Cameras, kind: str = "zero123") -> Float[Tensor, "view 4"]:
     """The token that turns the view at `condition` into the view at `target`; either may hold a single view.
 
     `kind` is one of POSE_TOKENS, the one that the weights were trained with (`Settings.pose_token`).
@@ -38,10 +31,10 @@ def pose_token(target: Pose, condition: Pose, kind: str = "zero123") -> Float[Te
     return torch.stack([-d_elevation, d_azimuth.sin(), d_azimuth.cos(), fourth.expand_as(d_azimuth)], dim=-1)
 
 
-def pose_from_world_to_camera(world_to_camera: Float[Tensor, "view 3 4"]) -> Pose:
-    """The pose of cameras given as in Zero-1-to-3's renderings: position = -R^T t, roll and aim not read."""
+def pose_from_world_to_camera(world_to_camera: Float[Tensor, "view 3 4"]) -> Cameras:
+    """Cameras given as in Zero-1-to-3's renderings: position = -R^T t, roll and aim not read."""
     rotation, translation = world_to_camera[:, :, :3], world_to_camera[:, :, 3:]
     x, y, z = (-rotation.transpose(1, 2) @ translation).squeeze(-1).unbind(-1)
-    return Pose(
+    return Cameras(
         torch.rad2deg(torch.atan2(z, torch.hypot(x, y))), torch.rad2deg(torch.atan2(y, x)), (x**2 + y**2 + z**2).sqrt()
     )

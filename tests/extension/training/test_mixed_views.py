@@ -44,15 +44,15 @@ def test_views_and_cameras_are_those_of_the_object_in_its_own_set(mixed):
     objects, views = torch.tensor([101, 0, 2, 1, 50]), torch.tensor([[0, 1], [2, 3], [4, 5], [0, 5], [3, 1]])
     levels = (mixed.rgba(objects, views)[:, :, 0, 0, 0] * 255).round()
     assert torch.equal(levels, torch.tensor([199.0, 0, 100, 1, 148])[:, None].expand(-1, 2))
-    pose = mixed.pose(objects, views)
-    torch.testing.assert_close(pose.distance, 2.0 + levels.flatten(), rtol=1e-4, atol=1e-3)
-    assert torch.equal((pose.azimuth_deg.round() % 360).long(), 30 * views.flatten())
+    pose = mixed.cameras_of(objects, views)
+    torch.testing.assert_close(pose.distance, 2.0 + levels, rtol=1e-4, atol=1e-3)
+    assert torch.equal((pose.azimuth_deg.round() % 360).long(), 30 * views)
 
 
 def test_batches_of_a_step_are_the_same_each_time(mixed):
     cfg = RenderedViewsConfig(batch_size=8, context_probability=1.0)
     first, again = (TrainingViews(mixed, cfg, rank=0, first_step=0).of_step(3) for _ in range(2))
-    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert torch.equal(first["views"].pictures, again["views"].pictures)
 
 
 def test_the_first_folder_has_what_the_others_leave(tmp_path):

@@ -1,9 +1,10 @@
 import pytest
 import torch
+from cascade_zero123.cascade.stages import Sampling, Stage
 from cascade_zero123.seeding import draw_generator
-from cascade_zero123.training.conditions import POSE_KEYS
-from cascade_zero123.training.prompts import ExamplePool, PromptsConfig, prompt_poses, with_prompts
-from cascade_zero123.zero123.pose import Pose, pose_token
+from cascade_zero123.training.prompts import ExamplePool, PromptsConfig, prompt_cameras, with_prompts
+from cascade_zero123.views import Cameras, Views
+from cascade_zero123.zero123.pose import pose_token
 from tiny_zero123 import SIZE, tiny_model
 
 from threestudio.utils.config import parse_structured
@@ -11,17 +12,12 @@ from threestudio.utils.config import parse_structured
 SETTINGS = PromptsConfig(steps=1, scale=1.0, pool=8, refresh_steps=16, targets=2)
 
 
-def examples(count: int, first: int = 0) -> dict[str, torch.Tensor]:
+def examples(count: int, first: int = 0) -> Views:
     """Sources and two targets; each picture is one grey level, 10 * object + column."""
     level = 10 * (first + torch.arange(count))[:, None] + torch.arange(3)
     images = (level / 255.0)[:, :, None, None, None].expand(-1, -1, 3, SIZE, SIZE)
     azimuth = torch.tensor([0.0, 70.0, 200.0]).expand(count, -1)
-    return {
-        "images": images,
-        "elevation_deg": torch.full((count, 3), 10.0),
-        "azimuth_deg": azimuth,
-        "distance": torch.full((count, 3), 3.8),
-    }
+    return Views(images, Cameras(torch.full((count, 3), 10.0), azimuth, torch.full((count, 3), 3.8)))
 
 
 def filled(cfg: PromptsConfig = SETTINGS) -> ExamplePool:
@@ -34,44 +30,42 @@ def test_base_imagines_each_prompt_view_and_each_target():
     cfg = PromptsConfig(steps=1, scale=1.0, targets=2)
     given = examples(3)
     done = with_prompts(tiny_model(), given, cfg, draw_generator(0, "test", 0))
-    assert done["images"].shape == (3, 3 + 3 + 2, 3, SIZE, SIZE)
-    assert torch.equal(done["images"][:, :3], given["images"])
-    assert done["azimuth_deg"][0].tolist() == [0, 70, 200, 45, -45, 0, 70, 200]
-    assert done["elevation_deg"][0].tolist() == [10, 10, 10, 10, 10, 40, 10, 10]
+    assert done.pictures.shape == (3, 3 + 3 + 2, 3, SIZE, SIZE)
+    assert torch.equal(done.pictures[:, :3], given.pictures)
+    assert done.cameras.azimuth_deg[0].tolist() == [0, 70, 200, 45, -45, 0, 70, 200]
+    assert done.cameras.elevation_deg[0].tolist() == [10, 10, 10, 10, 10, 40, 10, 10]
 
 
 def test_what_base_is_shown_is_the_source_and_the_way_from_it():
-    """The same as sampling the view by the functions that inference uses."""
-    from cascade_zero123.cascade.prompt_views import Sampling, sample_views
-
+    """The same as sampling the view by the stage that inference uses."""
     model, cfg = tiny_model(), PromptsConfig(steps=2, scale=1.0, views_deg=[[45, 0]], coarse_target=False)
-    given = {key: value[:, :2] for key, value in examples(1).items()}
+    given = examples(1)[:, :2]
     done = with_prompts(model, given, cfg, torch.Generator().manual_seed(5))
-    source = Pose(*(given[key][0, :1] for key in POSE_KEYS))
-    target = Pose(source.elevation_deg, source.azimuth_deg + 45, source.distance)
-    expected = sample_views(model, given["images"][:, 0], source, target, Sampling(2, 1.0, 5))
-    assert torch.allclose(done["images"][0, 2:], expected, atol=1e-5)
+    source, stage = given[0, :1], Stage([(45.0, 0.0)], Sampling(2, 1.0, 5))
+    expected = stage(model, source, source.cameras.beside(stage.offsets_deg)).pictures
+    assert torch.allclose(done.pictures[0, 2:], expected, atol=0.51 / 255)
 
 
 def test_a_batch_shows_the_source_the_target_and_what_is_kept():
     pool = filled()
     batch = pool.draw(64, [1, 3], draw_generator(0, "test", 1))
-    assert batch["images"].shape[:2] == (64, 4)
-    level = (batch["images"][:, :2, 0, 0, 0] * 255).round()
+    assert batch.shape == (64, 4)
+    level = (batch.pictures[:, :2, 0, 0, 0] * 255).round()
     assert set((level[:, 1] - level[:, 0]).tolist()) == {1.0, 2.0}
-    assert torch.all(batch["azimuth_deg"][:, 2] == -45)
-    pose = [Pose(*(batch[key][:, column] for key in POSE_KEYS)) for column in (1, 3)]
+    assert torch.all(batch.cameras.azimuth_deg[:, 2] == -45)
     zero_transition = torch.tensor([0.0, 0.0, 1.0, 0.0])
-    assert torch.allclose(pose_token(*pose), zero_transition.expand(64, 4), atol=1e-6)
+    assert torch.allclose(
+        pose_token(batch.cameras[:, 1], batch.cameras[:, 3]), zero_transition.expand(64, 4), atol=1e-6
+    )
 
 
 def test_the_coarse_target_shown_is_that_of_the_target():
     pool = filled()
     batch = pool.draw(64, [3], draw_generator(0, "test", 2))
-    level = (batch["images"][:, :2, 0, 0, 0] * 255).round().long()
+    level = (batch.pictures[:, :2, 0, 0, 0] * 255).round().long()
     examples_drawn, targets = level[:, 0] // 10, level[:, 1] - level[:, 0] - 1
     coarse = pool.images[examples_drawn, 6 + targets].float() / 255
-    assert torch.equal(batch["images"][:, 2], coarse)
+    assert torch.equal(batch.pictures[:, 2], coarse)
 
 
 def test_a_pool_is_filled_a_batch_at_a_time_and_then_sampled_anew_in_refresh_steps():
@@ -89,7 +83,7 @@ def test_a_pool_of_one_batch_refreshed_each_step_samples_everything_on_the_fly(b
 
 def test_a_batch_as_large_as_the_pool_shows_each_example_once():
     batch = filled().draw(8, [], draw_generator(0, "test", 1))
-    objects = (batch["images"][:, 0, 0, 0, 0] * 255).round().long() // 10
+    objects = (batch.pictures[:, 0, 0, 0, 0] * 255).round().long() // 10
     assert sorted(objects.tolist()) == list(range(8))
 
 
@@ -108,7 +102,8 @@ def test_a_pool_goes_on_from_its_state():
     for own in (pool, other):
         own.put(with_prompts(tiny_model(), examples(2, first=20), SETTINGS, draw_generator(0, "test", 4)))
     drawn = [own.draw(16, [0, 1], draw_generator(0, "test", 5)) for own in (pool, other)]
-    assert all(torch.equal(drawn[0][key], drawn[1][key]) for key in drawn[0])
+    assert torch.equal(drawn[0].pictures, drawn[1].pictures)
+    assert torch.equal(drawn[0].cameras.as_tensor(), drawn[1].cameras.as_tensor())
 
 
 def test_every_subset_of_the_context_occurs():
@@ -119,8 +114,8 @@ def test_every_subset_of_the_context_occurs():
 
 def test_random_prompts_differ_from_source_to_source_and_stay_above_the_ground():
     cfg = PromptsConfig(random_views=3)
-    source = Pose(torch.full((200, 1), 10.0), torch.zeros(200, 1), torch.full((200, 1), 3.8))
-    poses = prompt_poses(source, cfg, draw_generator(0, "test", 6))
+    source = Cameras.one(10.0, 0.0, 3.8).repeated(200).reshape(200, 1)
+    poses = prompt_cameras(source, cfg, draw_generator(0, "test", 6))
     assert poses.azimuth_deg.shape == (200, 3)
     assert poses.elevation_deg.min() >= -10 and poses.elevation_deg.max() <= 60
     assert poses.azimuth_deg.std() > 90

@@ -1,9 +1,9 @@
 import pytest
 import torch
 from cascade_zero123.seeding import draw_generator
-from cascade_zero123.training.conditions import POSE_KEYS
 from cascade_zero123.training.prompts import PromptsConfig
 from cascade_zero123.training.validation import base_views, refiner_views
+from cascade_zero123.views import Cameras, Views
 from tiny_zero123 import SIZE, tiny_model
 
 CFG = PromptsConfig(steps=1, scale=1.0)
@@ -13,8 +13,8 @@ CFG = PromptsConfig(steps=1, scale=1.0)
 def batch():
     """Source, target and three true views of two objects."""
     generator = draw_generator(0, "test", 0)
-    poses = {key: 30 * torch.rand(2, 5, generator=generator) for key in POSE_KEYS}
-    return {"images": torch.rand(2, 5, 3, SIZE, SIZE, generator=generator), **poses}
+    cameras = Cameras.from_tensor(30 * torch.rand(3, 2, 5, generator=generator))
+    return Views(torch.rand(2, 5, 3, SIZE, SIZE, generator=generator), cameras)
 
 
 def shown(refiner, base, batch):

@@ -8,6 +8,7 @@ extension has to be there. What extensions call on upstream's class besides (`ge
 import dataclasses
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -66,10 +67,9 @@ class Zero123Guidance(BaseObject):
         """The picture as the model sees it."""
         return self.cascade.source
 
-    @property
-    def prompts(self) -> Any:
-        """No views, in the shape in which the cascade has some."""
-        return self.cascade.prompts
+    def save_shown(self, folder: str | Path) -> list[Path]:
+        """As the cascade does: nothing, where there is but the source."""
+        return self.cascade.save_shown(folder)
 
     def one_step_views(self, *camera: Float[Tensor, "view"], **kwargs: Any) -> Float[Tensor, "view h w c"]:
         return self.cascade.one_step_views(*camera, **kwargs)

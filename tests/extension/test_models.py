@@ -4,8 +4,8 @@ import weakref
 
 import pytest
 import torch
+from cascade_zero123.cascade.models import HOST, CascadeModels, Choice, Residence
 from cascade_zero123.errors import UserError
-from cascade_zero123.model_pair import HOST, Choice, ModelPair, Residence, chosen
 from cascade_zero123.zero123.weights import save_zero123
 from tiny_zero123 import convolutional_model, save_tiny_cascade, tiny_model
 
@@ -16,49 +16,19 @@ def cascade(tmp_path_factory):
 
 
 def pair(base, refiner, **residence):
-    return ModelPair(Choice(str(base)), Choice(str(refiner)), Residence(HOST, **residence))
-
-
-def test_the_refiner_defaults_to_base_with_all_that_base_says():
-    base, refiner = chosen({"weights": "xl.ckpt", "config": "xl.yaml", "pose_token": "zero123"}, {})
-    assert refiner == base == Choice("xl.ckpt", "xl.yaml", "zero123")
-    assert chosen({"weights": "xl.ckpt"}, {"pose_token": "stable-zero123"})[1] == Choice(
-        "xl.ckpt", None, "stable-zero123"
-    )
-
-
-def test_a_refiner_with_weights_of_its_own_takes_nothing_else_from_base():
-    base, refiner = chosen({"weights": "xl.ckpt", "config": "xl.yaml"}, {"weights": "refiner", "config": None})
-    assert refiner == Choice("refiner")
-    assert base == Choice("xl.ckpt", "xl.yaml")
-
-
-def test_upstream_s_names_are_base_and_its_ldm_config_counts_for_a_checkpoint_only(tmp_path):
-    (tmp_path / "xl.ckpt").touch()
-    file, folder = str(tmp_path / "xl.ckpt"), str(tmp_path)
-    assert chosen({}, {}, file, "xl.yaml")[0] == Choice(file, "xl.yaml")
-    assert chosen({}, {}, folder, "xl.yaml")[0] == Choice(folder)
-    assert chosen({"weights": "mine"}, {}, folder, "")[0] == Choice("mine")
-
-
-@pytest.mark.parametrize("name", ["base", "refiner"])
-def test_an_unknown_key_is_refused_with_the_known_ones(name):
-    given = {"base": {"weights": "x"}, "refiner": {}}
-    given[name] = {"weights": "x", "poses": "y"}
-    with pytest.raises(UserError, match=rf"guidance.{name}.poses: unknown key; known are weights, config, pose_token"):
-        chosen(**given)
+    return CascadeModels([Choice(str(base)), Choice(str(refiner))], Residence(HOST, **residence))
 
 
 def test_the_same_weights_by_any_path_are_one_model(cascade, tmp_path):
     (tmp_path / "link").symlink_to(cascade / "base")
     models = pair(cascade / "base", tmp_path / "link")
-    assert models.load_base() is models.refiner
+    assert models.load(0) is models.refiner
 
 
 def test_other_settings_of_the_same_weights_share_every_tensor_and_keep_their_settings(cascade):
     weights = str(cascade / "base")
-    models = ModelPair(Choice(weights, None, "stable-zero123"), Choice(weights), Residence(HOST))
-    base = models.load_base()
+    models = CascadeModels([Choice(weights, None, "stable-zero123"), Choice(weights)], Residence(HOST))
+    base = models.load(0)
     assert base is not models.refiner
     assert base.settings.pose_token != models.refiner.settings.pose_token
     for part in ("unet", "vae", "image_encoder", "cc_projection"):
@@ -68,12 +38,12 @@ def test_other_settings_of_the_same_weights_share_every_tensor_and_keep_their_se
 def test_a_copy_of_the_weights_shares_its_tensors(cascade, tmp_path):
     shutil.copytree(cascade / "base", tmp_path / "copy")
     models = pair(cascade / "base", tmp_path / "copy")
-    assert models.load_base().unet is models.refiner.unet
+    assert models.load(0).unet is models.refiner.unet
 
 
 def test_base_and_refiner_share_the_autoencoder_and_image_encoder_that_are_alike(cascade):
     models = pair(cascade / "base", cascade / "refiner")
-    base = models.load_base()
+    base = models.load(0)
     assert base.vae is models.refiner.vae and base.image_encoder is models.refiner.image_encoder
     assert base.unet is not models.refiner.unet and base.cc_projection is not models.refiner.cc_projection
 
@@ -83,7 +53,7 @@ def test_parts_that_compute_otherwise_with_the_same_tensors_are_not_shared(casca
     model.vae.register_to_config(scaling_factor=0.5)
     save_zero123(model, tmp_path / "other")
     models = pair(tmp_path / "other", cascade / "base")
-    base = models.load_base()
+    base = models.load(0)
     assert base.vae is not models.refiner.vae
     assert base.vae.config.scaling_factor == 0.5
     assert base.unet is models.refiner.unet
@@ -91,15 +61,9 @@ def test_parts_that_compute_otherwise_with_the_same_tensors_are_not_shared(casca
 
 def test_base_is_freed_once_its_caller_lets_go(cascade):
     models = pair(cascade / "base", cascade / "refiner")
-    unet = weakref.ref(models.load_base().unet)
+    unet = weakref.ref(models.load(0).unet)
     gc.collect()
     assert unet() is None
-
-
-def test_a_name_of_digits_is_a_name_and_a_list_is_not():
-    assert chosen({"weights": 105000}, {})[0].weights == "105000"
-    with pytest.raises(UserError, match=r"guidance.base.weights: \['a', 'b'\] is not a name"):
-        chosen({"weights": ["a", "b"]}, {})
 
 
 def test_models_of_two_picture_sizes_are_refused(cascade, tmp_path):
@@ -108,24 +72,24 @@ def test_models_of_two_picture_sizes_are_refused(cascade, tmp_path):
     model.unet.register_to_config(sample_size=8)
     save_zero123(model, tmp_path / "large")
     with pytest.raises(UserError, match=r"large makes 32 px views and the Refiner 16 px; a cascade needs one size"):
-        pair(tmp_path / "large", cascade / "refiner").load_base()
+        pair(tmp_path / "large", cascade / "refiner").load(0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_both_models_are_kept_in_the_wanted_precision(cascade, dtype):
     models = pair(cascade / "base", cascade / "refiner", dtype=dtype)
-    for model in (models.refiner, models.load_base()):
+    for model in (models.refiner, models.load(0)):
         assert {parameter.dtype for parameter in model.parameters()} == {dtype}
 
 
 def test_another_precision_or_pose_token_has_other_prompt_views(cascade):
     weights = str(cascade / "base")
     pairs = [
-        ModelPair(Choice(weights, None, token), Choice(weights, None, token), Residence(HOST, dtype))
+        CascadeModels([Choice(weights, None, token), Choice(weights, None, token)], Residence(HOST, dtype))
         for token in (None, "stable-zero123")
         for dtype in (torch.float32, torch.bfloat16)
     ]
-    assert len({models.base_fingerprint() for models in pairs}) == 4
+    assert len({models.fingerprint(0) for models in pairs}) == 4
 
 
 def convolutional(folder):
@@ -161,7 +125,7 @@ def elsewhere():
 def test_image_encoder_and_decoder_wait_on_the_host_and_visit(tmp_path, monkeypatch, elsewhere):
     weights = Choice(str(convolutional(tmp_path / "model")))
     log = Log(monkeypatch)
-    models = ModelPair(weights, weights, Residence(elsewhere, spare_device=True))
+    models = CascadeModels([weights, weights], Residence(elsewhere, spare_device=True))
     model = models.refiner
     waiting = (model.image_encoder, model.vae.decoder, model.vae.post_quant_conv)
     assert all(log.of(module)[-1] == HOST for module in waiting)
@@ -178,11 +142,11 @@ def test_image_encoder_and_decoder_wait_on_the_host_and_visit(tmp_path, monkeypa
 
 def test_the_refiner_s_u_net_makes_room_while_another_base_samples(cascade, monkeypatch, elsewhere):
     log = Log(monkeypatch)
-    choices = Choice(str(cascade / "base")), Choice(str(cascade / "refiner"))
-    models = ModelPair(*choices, Residence(elsewhere, spare_device=True))
+    choices = [Choice(str(cascade / "base")), Choice(str(cascade / "refiner"))]
+    models = CascadeModels(choices, Residence(elsewhere, spare_device=True))
     log.moves.clear()
     with models.sampling():
-        base = models.load_base()
+        base = models.load(0)
         assert log.of(models.refiner.unet)[-1] == HOST
         assert log.of(base)[-1] == elsewhere
     assert log.of(models.refiner.unet)[-1] == elsewhere
@@ -220,7 +184,8 @@ def test_what_a_step_runs_is_compiled_if_asked_for(tmp_path, monkeypatch):
 @pytest.mark.gpu
 def test_on_a_gpu_only_what_a_step_runs_stays(tmp_path):
     folder = convolutional(tmp_path / "model")
-    models = ModelPair(Choice(str(folder)), Choice(str(folder)), Residence(torch.device("cuda"), spare_device=True))
+    residence = Residence(torch.device("cuda"), spare_device=True)
+    models = CascadeModels([Choice(str(folder)), Choice(str(folder))], residence)
     model = models.refiner
 
     def devices(*modules):
