@@ -10,6 +10,7 @@ cascade    the given config                      card       the picture on a fla
 zero123    configs/zero123.yaml                  inflated   its silhouette inflated, mirrored to the back
 frozen     the given config with Base in the Refiner's place too (Table 3's "two Zero-1-to-3 in cascade")
 reference  the given config without guidance: the picture alone
+back       the given config and a second picture, the true view from behind, shown and fitted
 
 Each method sees one picture (512 px, azimuth 0, elevation 10 or --elevation) and is told its camera, unless
 data.default_elevation_deg=auto is to find it; it writes a GLB, and is scored by that file, read back. What is in OUT
@@ -54,7 +55,7 @@ from threestudio.utils.config import config_to_primitive, load_config
 REPOSITORY = Path(__file__).resolve().parents[1]
 BASELINE = REPOSITORY / "configs" / "zero123.yaml"
 CONTROLS = {"card": controls.card, "inflated": controls.inflated}
-METHODS = ("cascade", "zero123", "frozen", "reference", *CONTROLS)
+METHODS = ("cascade", "back", "zero123", "frozen", "reference", *CONTROLS)
 FIRST_WEIGHTS = "${oc.select:system.guidance.base.weights,${system.guidance.cascade[0].weights}}"
 FROZEN = {"system.guidance.refiner.weights": FIRST_WEIGHTS}
 PICTURE_ALONE = {
@@ -83,6 +84,7 @@ class Evaluation:
             try:
                 name, truth = self.true_object(index)
                 save_picture(self.picture(name), truth.picture)
+                save_picture(self.picture(f"{name}-back"), truth.picture_from_behind)
             except Exception as error:
                 failures.append(f"object {index}: {one_line(error)}")
                 continue
@@ -143,6 +145,9 @@ class Evaluation:
             "data.random_camera.n_test_views": 4,
             "system.exporter.fmt": "glb",
         }
+        if method == "back":
+            behind = {"azimuth": SOURCE_AZIMUTH_DEG + 180, "elevation": SOURCE_ELEVATION_DEG}
+            settings["data.pictures"] = {str(self.picture(f"{name}-back")): behind}
         if (trial / "ckpts" / "last.ckpt").exists():
             settings["resume"] = str(trial)
         arguments = [f"{key}={json.dumps(value)}" for key, value in settings.items()]

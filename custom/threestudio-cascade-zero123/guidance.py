@@ -10,7 +10,6 @@ none over, it is estimated from the white. Timesteps and noise depend on (seed, 
 repeats an uninterrupted one. A cascade of one model, or with `prompt_views: []`, is plain Zero-1-to-3.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from .cascade.cache import ViewCache
 from .cascade.context import EncodedViews
 from .cascade.models import CascadeModels, Residence
 from .cascade.settings import CascadeConfig, stages_of
-from .cascade.source import object_ratio, read_rgba, view_for
+from .cascade.source import FurtherPictures, given_views, object_ratio, read_rgba
 from .cascade.stages import Cascade, console_bars
 from .errors import UserError
 from .ranges import one_of, within
@@ -101,18 +100,13 @@ class CascadeZero123Guidance(BaseObject):
         self.max_step = min(int(timesteps * C(self.cfg.max_step_percent, epoch, global_step)), timesteps - 1)
         self.grad_clip_val = None if self.cfg.grad_clip is None else C(self.cfg.grad_clip, epoch, global_step)
 
-    def set_source(
-        self, rgba: Float[Tensor, "h w 4"], further: Sequence[tuple[Float[Tensor, "h2 w2 4"], float, float]] = ()
-    ) -> None:
+    def set_source(self, rgba: Float[Tensor, "h w 4"], further: FurtherPictures = ()) -> None:
         """The prepared picture (centred, straight alpha, in [0, 1]), and `further` ones of the object with azimuth and
-        elevation in degrees, at the same distance; adds the cascade's views, or finds them cached."""
-        given = [view_for(self.refiner, rgba, self.source_camera)]
-        for picture, azimuth, elevation in further:
-            camera = Cameras.one(elevation, azimuth, self.cfg.cond_camera_distance, self.device)
-            given.append(view_for(self.refiner, picture, camera))
+        elevation in degrees, at its distance; adds the cascade's views, or finds them cached."""
+        given = given_views(self.refiner, rgba, self.source_camera, further)
         self.pictures = len(given)
         with self._own_precision(), self.models.sampling():
-            self.shown = self.cascade.shown(Views.join(given), console_bars)
+            self.shown = self.cascade.shown(given, console_bars)
             cleanup()
             self.encoding.fit(self.shown.pictures)
             with torch.no_grad():

@@ -3,8 +3,8 @@
     python launch.py --config configs/novel-view.yaml --test data.image_path=cat.png
 
 The batch is the prepared picture and its camera: `rgba` [1 h w 4] in [0, 1], `elevation`, `azimuth` in degrees and
-`camera_distances`. Below the save folder: views/ (and coarse/, prompt-views/) as PNG, cameras.json, grid.png and, of
-several views, turntable.mp4.
+`camera_distances`; and perhaps `further` pictures, each with azimuth and elevation. Below the save folder: views/ (and
+coarse/, prompt-views/) as PNG, cameras.json, grid.png and, of several views, turntable.mp4.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from threestudio.systems.base import BaseSystem
 from .cascade.cache import ViewCache
 from .cascade.models import CascadeModels, Residence
 from .cascade.settings import CascadeConfig, stages_of
-from .cascade.source import view_for
+from .cascade.source import given_views
 from .cascade.stages import Cascade, console_bars
 from .novel_view import NovelViews, TargetSampling, imagine, refine, target_poses
 from .ranges import within
@@ -61,7 +61,7 @@ class NovelViewSystem(BaseSystem):
         camera = Cameras(batch["elevation"], batch["azimuth"], batch["camera_distances"])
         targets = target_poses(cfg.poses, cfg.azimuths, cfg.elevations, float(camera.distance[0]), self.device)
         refiner = models.refiner
-        given = view_for(refiner, batch["rgba"][0], camera)
+        given = given_views(refiner, batch["rgba"][0], camera, batch.get("further", ()))
         with models.sampling():
             imagined = imagine(cascade, given, targets, self.sampling, cfg.coarse_target, console_bars)
         with models.visit():

@@ -45,6 +45,11 @@ class Truth:
         return self._render(source_camera(), SOURCE_SIZE)[0]
 
     @cached_property
+    def picture_from_behind(self) -> UInt8[ndarray, "h w 4"]:
+        """A second one, for the method that is given it."""
+        return self._render(_orbit([SOURCE_ELEVATION_DEG], [SOURCE_AZIMUTH_DEG + 180]), SOURCE_SIZE)[0]
+
+    @cached_property
     def shape(self) -> trimesh.Trimesh:
         """The surface alone, in one piece."""
         parts = self.mesh.dump() if isinstance(self.mesh, trimesh.Scene) else [self.mesh]

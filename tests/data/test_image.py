@@ -141,7 +141,7 @@ def test_a_model_that_sees_opacity_is_shown_white_whatever_is_asked_for(image_pa
     module = data_module(image_path, fill_white=True)
     module.setup("fit")
     module.keep_white()
-    assert module.fitted is module.train_dataset.picture is module.picture
+    assert module.fitted is module.train_dataset.source.picture is module.picture
 
 
 class Recorder(pl.LightningModule):

@@ -1,7 +1,7 @@
 import torch
 
-from threestudio import cameras
-from threestudio.systems.warm_start import WarmStartViews, ring_cameras, whitish_share
+from threestudio.systems.warm_start import WarmStartViews, whitish_share
+from threestudio.views import Cameras
 
 
 class FlatGuidance:
@@ -22,7 +22,8 @@ def reference(color=(0.9, 0.2, 0.1)):
 
 
 def test_rings_share_the_views_and_turn_evenly():
-    elevation, azimuth = ring_cameras(24, [-10.0, 20.0, 50.0], 0.0)
+    around = Cameras.rings(24, [-10.0, 20.0, 50.0], 0.0, 3.8, 20.0)
+    elevation, azimuth = around.elevation_deg, around.azimuth_deg
     for ring in (-10.0, 20.0, 50.0):
         around = azimuth[elevation == ring].sort().values
         assert len(around) == 8
@@ -31,7 +32,7 @@ def test_rings_share_the_views_and_turn_evenly():
 
 
 def test_views_that_do_not_divide_are_all_used():
-    elevation, _ = ring_cameras(7, [0.0, 30.0], 0.0)
+    elevation = Cameras.rings(7, [0.0, 30.0], 0.0, 3.8, 20.0).elevation_deg
     assert sorted(elevation.tolist()) == [0.0] * 4 + [30.0] * 3
 
 
@@ -42,8 +43,7 @@ def test_a_batch_depends_on_the_step_alone_and_pairs_images_with_their_cameras()
     assert not torch.equal(one["rgb"], other["rgb"])
     for image, c2w in zip(one["rgb"], one["c2w"], strict=True):
         index = round(float(image.mean()) * 5)
-        expected = cameras.orbit(views.elevation_deg[[index]], views.azimuth_deg[[index]], views.distance[[index]])
-        torch.testing.assert_close(c2w, expected[0])
+        torch.testing.assert_close(c2w, views.cameras[[index]].c2w[0])
 
 
 def test_a_batch_comes_at_the_size_asked_for():

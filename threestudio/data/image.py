@@ -5,7 +5,7 @@ upstream's, plus `background_removal`, `object_ratio`, `recenter` and `fill_whit
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 import threestudio
-from threestudio import cameras
 from threestudio.data.cut_out import METHODS
+from threestudio.data.further_pictures import further_pictures
 from threestudio.data.picture import Picture, prepare_picture
 from threestudio.data.resolutions import Resolution, ResolutionSchedule
 from threestudio.data.uncond import (
@@ -32,13 +32,13 @@ from threestudio.data.uncond import (
     RandomCameraDataModuleConfig,
     RandomCameraDataset,
     RandomCameraIterableDataset,
-    camera_batch,
 )
 from threestudio.data.white_parts import white_share, without_white
 from threestudio.utils.base import Updateable
 from threestudio.utils.config import parse_structured
 from threestudio.utils.misc import get_seed, step_generator
 from threestudio.utils.ranges import one_of, within
+from threestudio.views import Cameras
 
 TOLD_SHARE = 0.02  # of the object: fewer white pixels than that are not worth a line
 
@@ -66,21 +66,64 @@ class SingleImageDataModuleConfig:
     recenter: bool = True  # crop to the object and centre it; else only pad to a square
     rays_d_normalize: bool = True
     fill_white: bool = False  # for a model that takes white for background: white_parts.py
+    # Further pictures of the object, {file: {azimuth: .., elevation: ..}} in degrees, or a cameras.json that names
+    # them: further_pictures.py. The guidance is shown them, and the field is fitted to them as to the first.
+    pictures: Any = within({}, -720, 720, "degrees", text=True)
+    fit_pictures: bool = True
+
+
+def source_camera(cfg: Any) -> Cameras:
+    """That took the picture."""
+    return Cameras.one(
+        cfg.default_elevation_deg, cfg.default_azimuth_deg, cfg.default_camera_distance, cfg.default_fovy_deg
+    )
+
+
+@dataclass
+class SeenPicture:
+    """A prepared picture and its camera, as batches of any resolution; each is computed once."""
+
+    cfg: Any
+    picture: Picture
+    camera: Cameras
+    _batches: dict[Resolution, dict[str, Any]] = field(default_factory=dict)
+
+    def batch(self, size: Resolution) -> dict[str, Any]:
+        """Camera and pixels, of one view."""
+        if size not in self._batches:
+            camera = self.camera.to(torch.float32).batch(size.height, size.width, normalize=False)
+            self._batches[size] = camera | self.pixels(size)
+        return self._batches[size]
+
+    def pixels(self, size: Resolution) -> dict[str, Any]:
+        """`ref_depth` and `ref_normal` are None unless the config asks for them."""
+        rgba = self.picture.at(size.height, size.width)[None]
+        return {
+            "rgb": rgba[..., :3].contiguous(),
+            "mask": rgba[..., 3:] > 0.5,
+            "rgba": rgba,
+            "ref_depth": self.companion("depth", size)[..., :1] if self.cfg.requires_depth else None,
+            "ref_normal": self.companion("normal", size) if self.cfg.requires_normal else None,
+        }
+
+    def companion(self, what: str, size: Resolution) -> Float[Tensor, "1 h w c"]:
+        """cat_rgba.png goes with cat_depth.png, and so does cat.png."""
+        path = self.picture.path
+        name = f"{path.stem.removesuffix('_rgba')}_{what}.png"
+        return self.picture.aligned(path.with_name(name), size.height, size.width)[None]
 
 
 class SingleImageIterableDataset(IterableDataset, Updateable):
-    """Yields steps; `collate` makes the batch of a step."""
+    """Yields steps; `collate` makes the batch of a step: the source, and in turn one of `further` pictures."""
 
-    def __init__(self, cfg: Any, picture: Picture) -> None:
+    def __init__(self, cfg: Any, source: SeenPicture, further: Sequence[SeenPicture] = ()) -> None:
         super().__init__()
-        self.cfg = cfg
-        self.picture = picture
+        self.cfg, self.source, self.further = cfg, source, further
         self.schedule = ResolutionSchedule.parse("data", cfg.height, cfg.width, cfg.resolution_milestones)
         self.random_pose_generator = None
         if cfg.use_random_camera:
             self.random_pose_generator = RandomCameraIterableDataset(random_camera_config(cfg))
         self.step = 0
-        self._views: dict[Resolution, dict[str, Any]] = {}
 
     def update_step(self, epoch: int, global_step: int, on_load_weights: bool = False) -> None:
         self.step = global_step
@@ -90,61 +133,28 @@ class SingleImageIterableDataset(IterableDataset, Updateable):
         return itertools.count(self.step)
 
     def get_all_images(self) -> Float[Tensor, "1 h w 3"]:
-        return self.source_view(self.schedule.at(self.step))["rgb"]
+        """Upstream's name of the source's pixels."""
+        return self.source.batch(self.schedule.at(self.step))["rgb"]
 
     def collate(self, step: int | None = None) -> dict[str, Any]:
+        """The batch of a step; `further`, where there are such pictures, is a batch like the source's."""
         step = self.step if step is None else step
-        batch = dict(self.source_view(self.schedule.at(step)))
-        batch["rays_o"], batch["rays_d"] = self.shifted_rays(batch, step)
+        batch = self.shifted(self.source, "source-rays", step)
+        if self.further:
+            batch["further"] = self.shifted(self.further[step % len(self.further)], "further-rays", step)
         if self.random_pose_generator is not None:
             batch["random_camera"] = self.random_pose_generator.batch(step)
         return batch
 
-    def source_view(self, size: Resolution) -> dict[str, Any]:
-        """Computed once a resolution."""
-        if size not in self._views:
-            self._views[size] = self.source_camera(size) | self.source_pixels(size)
-        return self._views[size]
-
-    def source_camera(self, size: Resolution) -> dict[str, Any]:
-        elevation_deg = torch.tensor([self.cfg.default_elevation_deg])
-        azimuth_deg = torch.tensor([self.cfg.default_azimuth_deg])
-        distance = torch.tensor([self.cfg.default_camera_distance])
-        fovy_deg = torch.tensor([self.cfg.default_fovy_deg])
-        c2w = cameras.orbit(elevation_deg, azimuth_deg, distance)
-        return camera_batch(c2w, fovy_deg, size.height, size.width, normalize=False) | {
-            "light_positions": c2w[:, :3, 3],
-            "elevation": elevation_deg,
-            "azimuth": azimuth_deg,
-            "camera_distances": distance,
-        }
-
-    def source_pixels(self, size: Resolution) -> dict[str, Any]:
-        rgba = self.picture.at(size.height, size.width)[None]
-        depth = self.companion("depth", size)[..., :1] if self.cfg.requires_depth else None
-        normal = self.companion("normal", size) if self.cfg.requires_normal else None
-        return {
-            "rgb": rgba[..., :3].contiguous(),
-            "mask": rgba[..., 3:] > 0.5,
-            "rgba": rgba,
-            "ref_depth": depth,
-            "ref_normal": normal,
-        }
-
-    def companion(self, what: str, size: Resolution) -> Float[Tensor, "1 h w c"]:
-        """cat_rgba.png goes with cat_depth.png, and so does cat.png."""
-        path = Path(self.cfg.image_path)
-        name = f"{path.stem.removesuffix('_rgba')}_{what}.png"
-        return self.picture.aligned(path.with_name(name), size.height, size.width)[None]
-
-    def shifted_rays(
-        self, view: dict[str, Any], step: int
-    ) -> tuple[Float[Tensor, "1 h w 3"], Float[Tensor, "1 h w 3"]]:
-        """One small random shift of all origins and one of all directions, so that no pixel grid is learnt."""
-        generator = step_generator(get_seed(), "source-rays", step)
+    def shifted(self, seen: SeenPicture, purpose: str, step: int) -> dict[str, Any]:
+        """With one small random shift of all origins and one of all directions, so that no pixel grid is learnt."""
+        batch = dict(seen.batch(self.schedule.at(step)))
+        generator = step_generator(get_seed(), purpose, step)
         shift = self.cfg.rays_noise_scale * torch.randn(2, 3, generator=generator)
-        rays_o, rays_d = view["rays_o"] + shift[0], view["rays_d"] + shift[1]
-        return rays_o, F.normalize(rays_d, dim=-1) if self.cfg.rays_d_normalize else rays_d
+        rays_d = batch["rays_d"] + shift[1]
+        batch["rays_o"] = batch["rays_o"] + shift[0]
+        batch["rays_d"] = F.normalize(rays_d, dim=-1) if self.cfg.rays_d_normalize else rays_d
+        return batch
 
 
 def random_camera_config(cfg: Any) -> Any:
@@ -157,6 +167,7 @@ class SingleImageDataModule(CameraDataModule):
         super().__init__()
         self.cfg = parse_structured(SingleImageDataModuleConfig, cfg)
         self.turntable = random_camera_config(self.cfg)
+        self._white_stays = False
 
     @cached_property
     def picture(self) -> Picture:
@@ -165,15 +176,52 @@ class SingleImageDataModule(CameraDataModule):
         )
 
     @cached_property
+    def camera(self) -> Cameras:
+        """Of the picture."""
+        return source_camera(self.cfg)
+
+    @cached_property
+    def further(self) -> list[tuple[Picture, Cameras]]:
+        """Other pictures of the object, as they were taken."""
+        return further_pictures(self.cfg, self.picture, self.camera)
+
+    @property
+    def fills_white(self) -> bool:
+        """Whether the field and the model are given the colours around white parts."""
+        return self.cfg.fill_white and not self._white_stays
+
+    def as_fitted(self, picture: Picture) -> Picture:
+        """A picture as the field is fitted to it and the model sees it."""
+        return replace(picture, rgba=without_white(picture.rgba)) if self.fills_white else picture
+
+    @cached_property
     def fitted(self) -> Picture:
-        """The picture as the field is fitted to it and the model sees it."""
-        if not self.cfg.fill_white:
-            return self.picture
-        return replace(self.picture, rgba=without_white(self.picture.rgba))
+        """The source, so."""
+        return self.as_fitted(self.picture)
+
+    @cached_property
+    def fitted_further(self) -> list[tuple[Picture, Cameras]]:
+        """And the further ones."""
+        return [(self.as_fitted(picture), camera) for picture, camera in self.further]
+
+    def further_to_show(self) -> list[tuple[Float[Tensor, "side side 4"], float, float]]:
+        """The further pictures as a guidance takes them, each with azimuth and elevation in degrees."""
+        return [
+            (torch.from_numpy(picture.rgba), float(camera.azimuth_deg), float(camera.elevation_deg))
+            for picture, camera in self.fitted_further
+        ]
 
     def keep_white(self) -> None:
         """Whatever `fill_white` says: for a model that sees opacity, to which white is a colour like others."""
-        self.fitted = self.train_dataset.picture = self.picture
+        self._white_stays = True
+        for name in ("fitted", "fitted_further"):
+            self.__dict__.pop(name, None)
+        self.train_dataset = self._train_dataset()
+
+    def _train_dataset(self) -> SingleImageIterableDataset:
+        further = self.fitted_further if self.cfg.fit_pictures else []
+        seen = [SeenPicture(self.cfg, *one) for one in [(self.fitted, self.camera), *further]]
+        return SingleImageIterableDataset(self.cfg, seen[0], seen[1:])
 
     def save_input(self, folder: str | Path) -> None:
         """The prepared picture, as input.png; another one that the field is fitted to, as fitted.png."""
@@ -190,7 +238,7 @@ class SingleImageDataModule(CameraDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         if stage in (None, "fit"):
-            self.train_dataset = SingleImageIterableDataset(self.cfg, self.fitted)
+            self.train_dataset = self._train_dataset()
         if stage in (None, "fit", "validate"):
             self.val_dataset = RandomCameraDataset(self.turntable, "val")
         if stage in (None, "test", "predict"):

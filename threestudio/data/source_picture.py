@@ -20,10 +20,15 @@ class SourcePictureDataModule(SingleImageDataModule):
         return DataLoader([self.batch()], batch_size=None)
 
     def batch(self) -> dict[str, Any]:
-        """`rgba` [1 h w 4], straight, in [0, 1], at the prepared picture's own resolution; angles in degrees."""
+        """`rgba` [1 h w 4], straight, in [0, 1], at the prepared picture's own resolution; angles in degrees.
+
+        `further` are other pictures of the object, each with its azimuth and elevation.
+        """
+        camera = self.camera.to(torch.float32)
         return {
             "rgba": torch.from_numpy(self.fitted.rgba)[None],
-            "elevation": torch.tensor([float(self.cfg.default_elevation_deg)]),
-            "azimuth": torch.tensor([float(self.cfg.default_azimuth_deg)]),
-            "camera_distances": torch.tensor([float(self.cfg.default_camera_distance)]),
+            "elevation": camera.elevation_deg,
+            "azimuth": camera.azimuth_deg,
+            "camera_distances": camera.distance,
+            "further": self.further_to_show(),
         }

@@ -23,8 +23,8 @@ from threestudio.utils.base import Updateable
 from threestudio.utils.config import parse_structured
 from threestudio.utils.misc import get_rank, get_seed, step_generator
 from threestudio.utils.ranges import one_of, within
+from threestudio.views import Cameras
 
-NEAR, FAR = 0.01, 100.0
 # What cameras and pictures of a config may be.
 DISTANCES = (0.01, 1000.0)  # world units
 FIELDS_OF_VIEW_DEG = (0.1, 170.0)
@@ -65,26 +65,6 @@ class RandomCameraDataModuleConfig:
     rays_d_normalize: bool = True
 
 
-def camera_batch(
-    c2w: Float[Tensor, "view 4 4"], fovy_deg: Float[Tensor, "view"], height: int, width: int, normalize: bool
-) -> dict[str, Any]:
-    """What every batch says about its cameras; `fovy`, upstream's key, is in radians."""
-    rays_o, rays_d = cameras.rays(c2w, fovy_deg, height, width, normalize=normalize)
-    projection = cameras.rows_downwards(cameras.projection(fovy_deg, width / height, NEAR, FAR))
-    return {
-        "rays_o": rays_o,
-        "rays_d": rays_d,
-        "mvp_mtx": cameras.world_to_clip(c2w, projection),
-        "proj_mtx": projection,
-        "c2w": c2w,
-        "camera_positions": c2w[:, :3, 3],
-        "fovy": torch.deg2rad(fovy_deg),
-        "fovy_deg": fovy_deg,
-        "height": height,
-        "width": width,
-    }
-
-
 class RandomCameraIterableDataset(IterableDataset, Updateable):
     """Yields steps; `collate` makes the batch of a step."""
 
@@ -115,13 +95,9 @@ class RandomCameraIterableDataset(IterableDataset, Updateable):
         distance = uniform(self.cfg.camera_distance_range, size.batch_size, generator)
         c2w = self.perturbed_orbit(elevation_deg, azimuth_deg, distance, generator)
         fovy_deg = uniform(self.cfg.fovy_range, size.batch_size, generator)
-        views = camera_batch(c2w, fovy_deg, size.height, size.width, self.cfg.rays_d_normalize)
-        return views | {
-            "light_positions": self.sample_lights(c2w[:, :3, 3], generator),
-            "elevation": elevation_deg,
-            "azimuth": azimuth_deg,
-            "camera_distances": distance,
-        }
+        views = Cameras(elevation_deg, azimuth_deg, distance, fovy_deg)
+        batch = views.batch(size.height, size.width, self.cfg.rays_d_normalize, c2w)
+        return batch | {"light_positions": self.sample_lights(c2w[:, :3, 3], generator)}
 
     def progressive_ranges(self, step: int) -> tuple[tuple[float, float], tuple[float, float]]:
         """Elevation and azimuth, opening linearly from (eval_elevation_deg, 0)."""
@@ -200,15 +176,9 @@ class RandomCameraDataset(Dataset):
         elevation_deg = torch.full_like(azimuth_deg, self.cfg.eval_elevation_deg)
         distance = torch.full_like(azimuth_deg, self.cfg.eval_camera_distance)
         fovy_deg = torch.full_like(azimuth_deg, self.cfg.eval_fovy_deg)
-        c2w = cameras.orbit(elevation_deg, azimuth_deg, distance)
-        height, width = self.cfg.eval_height, self.cfg.eval_width
-        views = camera_batch(c2w, fovy_deg, height, width, self.cfg.rays_d_normalize) | {
-            "light_positions": c2w[:, :3, 3],
-            "elevation": elevation_deg,
-            "azimuth": azimuth_deg,
-            "camera_distances": distance,
-        }
-        return {"index": index} | {key: value[0] if torch.is_tensor(value) else value for key, value in views.items()}
+        view = Cameras(elevation_deg, azimuth_deg, distance, fovy_deg)
+        batch = view.batch(self.cfg.eval_height, self.cfg.eval_width, self.cfg.rays_d_normalize)
+        return {"index": index} | {key: value[0] if torch.is_tensor(value) else value for key, value in batch.items()}
 
     def collate(self, views: list[dict[str, Any]]) -> dict[str, Any]:
         return default_collate(views) | {"height": self.cfg.eval_height, "width": self.cfg.eval_width}

@@ -23,10 +23,10 @@ from threestudio.mesh.surface_stage import SurfaceConfig, SurfaceFit, field_targ
 from threestudio.mesh.view_colors import FieldView, RefinedSurface
 from threestudio.models.isosurface import IsosurfaceSettings, level_of_field
 from threestudio.models.reference_view import ReferenceView
-from threestudio.systems.warm_start import ring_cameras
 from threestudio.utils.checkpoint import load_checkpoint, save_checkpoint
 from threestudio.utils.misc import get_seed
 from threestudio.utils.progress import stage
+from threestudio.views import Cameras
 
 ELEVATIONS_DEG = (-5.0, 25.0, 55.0)  # of the rings from which the field is looked at
 FIRST_AZIMUTH_DEG = 11.0  # none of them is the picture's
@@ -58,9 +58,8 @@ def refined_surface(system: Any, view: ReferenceView, config: SurfaceConfig) -> 
 def field_views(system: Any, view: ReferenceView, config: SurfaceConfig) -> list[FieldView]:
     """Renderings of the field from rings of cameras, at the picture's distance and field of view."""
     distance = float(np.linalg.norm(view.origin))
-    elevation, azimuth = ring_cameras(config.field_views, ELEVATIONS_DEG, FIRST_AZIMUTH_DEG)
-    c2w = cameras.orbit(elevation, azimuth, torch.full_like(elevation, distance))
-    return [_rendered(system, one, view.fovy_deg, config.field_size) for one in c2w]
+    around = Cameras.rings(config.field_views, ELEVATIONS_DEG, FIRST_AZIMUTH_DEG, distance, view.fovy_deg)
+    return [_rendered(system, one, view.fovy_deg, config.field_size) for one in around.c2w]
 
 
 @torch.no_grad()

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
-from torch import Tensor
 
 import threestudio
 from threestudio import cameras
@@ -28,7 +27,7 @@ def hand_picture_over(guidance: Any, datamodule: Any, saver: SaverMixin) -> None
         return
     if getattr(guidance, "sees_opacity", False):
         datamodule.keep_white()
-    guidance.set_source(torch.from_numpy(datamodule.fitted.rgba))
+    guidance.set_source(torch.from_numpy(datamodule.fitted.rgba), datamodule.further_to_show())
     datamodule.save_input(saver.get_save_dir())
     saver.save_image(f"input_{guidance.source.shape[-1]}.png", guidance.source[0].permute(1, 2, 0))
     guidance.save_shown(Path(saver.get_save_dir()) / PROMPT_VIEWS)
@@ -37,26 +36,21 @@ def hand_picture_over(guidance: Any, datamodule: Any, saver: SaverMixin) -> None
 def carve(hull: VisualHull, datamodule: Any) -> None:
     """The picture's silhouette, at the hull's own resolution."""
     mask = torch.from_numpy(datamodule.picture.rgba[..., 3] > 0.5)
-    fovy_deg = torch.tensor([float(datamodule.cfg.default_fovy_deg)])
-    view = cameras.world_to_clip(camera_of(datamodule.cfg).float(), cameras.projection(fovy_deg, 1.0, 0.1, 100.0))
+    camera = datamodule.camera
+    projection = cameras.projection(camera.fovy_deg.float(), 1.0, 0.1, 100.0)
+    view = cameras.world_to_clip(camera.c2w.float(), projection)
     hull.carve(mask.to(hull.silhouette.device), view[0].to(hull.silhouette.device))
-
-
-def camera_of(cfg: Any) -> Float[Tensor, "1 4 4"]:
-    """The camera that took the picture."""
-    angles = (cfg.default_elevation_deg, cfg.default_azimuth_deg, cfg.default_camera_distance)
-    return cameras.orbit(*(torch.tensor([float(value)], dtype=torch.float64) for value in angles))
 
 
 def source_of_run(save_dir: str, datamodule: Any) -> ReferenceView:
     """The picture that the run was made from, and its camera; an export may be given another config, or none."""
-    saved, cfg = Path(save_dir), datamodule.cfg
+    saved, camera = Path(save_dir), datamodule.camera
     if (saved / INPUT).is_file():
         rgba, fitted = _read(saved / INPUT), _read(saved / FITTED) if (saved / FITTED).is_file() else None
     else:
         rgba = datamodule.picture.rgba
         fitted = None if datamodule.fitted is datamodule.picture else datamodule.fitted.rgba
-    return ReferenceView(rgba, camera_of(cfg)[0].numpy(), float(cfg.default_fovy_deg), fitted)
+    return ReferenceView(rgba, camera.c2w[0].numpy(), float(camera.fovy_deg), fitted)
 
 
 def _read(file: Path) -> Float[np.ndarray, "h w 4"]:

@@ -14,26 +14,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from threestudio import cameras
 from threestudio.systems.matting import cut_out, on_white, with_full_colors
 from threestudio.utils.misc import get_seed, step_generator
+from threestudio.views import Cameras
 
 WHITISH = 0.89  # darkest channel above which a pixel would pass for background
 WHITISH_SHARE = 0.1  # of the object's own pixels: above it, whiteness tells nothing
-
-
-def ring_cameras(
-    count: int, elevations_deg: Sequence[float], first_azimuth_deg: float
-) -> tuple[Float[Tensor, "view"], Float[Tensor, "view"]]:
-    """Elevations and azimuths of `count` views in rings of equal spacing, each ring turned against the one before."""
-    rings = len(elevations_deg)
-    elevation, azimuth = [], []
-    for ring, ring_elevation in enumerate(elevations_deg):
-        views = count // rings + (ring < count % rings)
-        for view in range(views):
-            elevation.append(float(ring_elevation))
-            azimuth.append(first_azimuth_deg + 360 * (view + ring / rings) / views)
-    return torch.tensor(elevation), torch.tensor(azimuth)
 
 
 @dataclass(frozen=True)
@@ -42,40 +28,25 @@ class WarmStartViews:
 
     rgb: Float[Tensor, "view 3 h w"]
     opacity: Float[Tensor, "view 1 h w"] | None  # None for a whitish object, which cannot be told from its background
-    elevation_deg: Float[Tensor, "view"]
-    azimuth_deg: Float[Tensor, "view"]
-    distance: Float[Tensor, "view"]
-    c2w: Float[Tensor, "view 4 4"]
-    fovy_deg: Float[Tensor, "1"]
+    cameras: Cameras
 
     @classmethod
     def predict(
         cls, guidance: Any, reference: dict[str, Any], count: int, elevations_deg: Sequence[float]
     ) -> "WarmStartViews":
         """`guidance.one_step_views` from around the reference batch's camera, at its distance and field of view."""
-        elevation, azimuth = ring_cameras(count, elevations_deg, float(reference["azimuth"][0]))
-        elevation, azimuth = elevation.to(reference["azimuth"]), azimuth.to(reference["azimuth"])
-        distance = reference["camera_distances"].expand(count)
-        c2w = cameras.orbit(elevation, azimuth, distance)
-        predicted = guidance.one_step_views(elevation, azimuth, distance).permute(0, 3, 1, 2)
-        rgb, opacity = freed_of_white(predicted, reference["rgb"][reference["mask"][..., 0]])
-        return cls(rgb, opacity, elevation, azimuth, distance, c2w, reference["fovy_deg"])
+        lens = float(reference["camera_distances"][0]), float(reference["fovy_deg"][0])
+        around = Cameras.rings(count, elevations_deg, float(reference["azimuth"][0]), *lens).to(reference["azimuth"])
+        predicted = guidance.one_step_views(around.elevation_deg, around.azimuth_deg, around.distance)
+        rgb, opacity = freed_of_white(predicted.permute(0, 3, 1, 2), reference["rgb"][reference["mask"][..., 0]])
+        return cls(rgb, opacity, around)
 
     def batch(self, step: int, views: int, height: int, width: int) -> dict[str, Any]:
         """What the renderer takes, of a few views that depend on the step alone, and the targets `rgb` [view h w 3]
         and `opacity` [view h w 1] or None."""
         drawn = torch.randperm(len(self.rgb), generator=step_generator(get_seed(), "warm-start-views", step))[:views]
         drawn = drawn.to(self.rgb.device)
-        c2w = self.c2w[drawn]
-        rays_o, rays_d = cameras.rays(c2w, self.fovy_deg.expand(len(drawn)), height, width)
-        return {
-            "rays_o": rays_o,
-            "rays_d": rays_d,
-            "light_positions": c2w[:, :3, 3],
-            "camera_positions": c2w[:, :3, 3],
-            "c2w": c2w,
-            "height": height,
-            "width": width,
+        return self.cameras[drawn].batch(height, width) | {
             "rgb": _at_size(self.rgb[drawn], height, width),
             "opacity": None if self.opacity is None else _at_size(self.opacity[drawn], height, width),
         }

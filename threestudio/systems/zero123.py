@@ -124,9 +124,10 @@ class Zero123System(BaseLift3DSystem):
         """This step's renderings, by upstream's names, and their losses, not yet weighted."""
         step, freq = self.true_global_step, self.cfg.freq
         only_picture, alternate = step < freq.ref_only_steps, freq.ref_or_zero123 == "alternate"
+        pictures = {"ref": batch} | ({"further": batch["further"]} if "further" in batch else {})
         if self.stage == WARM_START:
             yield "warm", self.warm_start_losses(batch)
-            yield "ref", self.picture_losses(batch)
+            yield from ((name, self.picture_losses(one)) for name, one in pictures.items())
             return
         picture = only_picture or not alternate or step % freq.n_ref == 0
         if not only_picture and not (alternate and picture):
@@ -134,7 +135,7 @@ class Zero123System(BaseLift3DSystem):
             if self.keeps_warm_views:
                 yield "warm", self.warm_start_losses(batch)
         if picture:
-            yield "ref", self.picture_losses(batch)
+            yield from ((name, self.picture_losses(one)) for name, one in pictures.items())
 
     def picture_losses(self, batch: dict[str, Any]) -> Losses:
         out = self.render(batch, shading="diffuse", ambient_ratio=1.0)

@@ -1,5 +1,6 @@
 """The source picture as the models see it: square, the object as large as in training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from ..files import regular_file
 from ..views import Cameras, Views
 from ..zero123.model import Zero123
 from ..zero123.white import as_seen
+
+# Each with its azimuth and its elevation in degrees.
+FurtherPictures = Sequence[tuple[Float[Tensor, "height width 4"], float, float]]
 
 
 def read_rgba(path: str | Path) -> Float[Tensor, "h w 4"]:
@@ -42,6 +46,15 @@ def centred(rgba: Float[Tensor, "h w 4"], ratio: float) -> Float[Tensor, "side s
     y, x = (side - height) // 2, (side - width) // 2
     square[y : y + height, x : x + width] = rgba[top:bottom, left:right]
     return square
+
+
+def given_views(model: Zero123, rgba: Float[Tensor, "h w 4"], camera: Cameras, further: FurtherPictures = ()) -> Views:
+    """[view]: the source, whose camera [1] is given, then the further pictures, all from its distance."""
+    views = [view_for(model, rgba, camera)]
+    for picture, azimuth_deg, elevation_deg in further:
+        at = Cameras.one(elevation_deg, azimuth_deg, float(camera.distance[0]), camera.distance.device)
+        views.append(view_for(model, picture, at))
+    return Views.join(views)
 
 
 def view_for(model: Zero123, rgba: Float[Tensor, "h w 4"], camera: Cameras) -> Views:

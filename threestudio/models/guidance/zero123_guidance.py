@@ -7,6 +7,7 @@ extension has to be there. What extensions call on upstream's class besides (`ge
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,8 +56,9 @@ class Zero123Guidance(BaseObject):
         self.model = SimpleNamespace(apply_model=self.apply_model)
         self.scheduler = self.cascade.scheduler
 
-    def set_source(self, rgba: Float[Tensor, "h w 4"]) -> None:
-        self.cascade.set_source(rgba)
+    def set_source(self, rgba: Float[Tensor, "h w 4"], further: Sequence[Any] = ()) -> None:
+        """As the cascade's."""
+        self.cascade.set_source(rgba, further)
 
     @property
     def sees_opacity(self) -> bool:
