@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from threestudio.models.renderers.ray_weights import before_in_rows, weights
+
 CHUNK = 1 << 18  # field evaluations at once
 OUTSIDE, INSIDE = 0.05, 0.15  # where the layer begins and ends, in box half-sides from the surface
 SAMPLES = 10
@@ -49,9 +51,8 @@ def composited(
 ) -> Float[Tensor, "ray 3"]:
     """Mean colour by the weights of volume rendering (Max 1995), front to back; without a background."""
     depth = density * length
-    before = depth.cumsum(dim=1) - depth
-    weights = (-before).exp() * (1.0 - (-depth).exp()) + 1e-8
-    return (weights[..., None] * color).sum(dim=1) / weights.sum(dim=1, keepdim=True)
+    share = weights(before_in_rows(depth), depth) + 1e-8
+    return (share[..., None] * color).sum(dim=1) / share.sum(dim=1, keepdim=True)
 
 
 def _albedo(geometry: Any, material: Any, points: Float[Tensor, "point 3"]) -> Float[Tensor, "point 3"] | None:

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from threestudio.models.renderers.ray_weights import sums_since
 from threestudio.utils.ops import binary_cross_entropy
 
 SPARSITY_FLOOR = 0.01  # keeps the square root differentiable at 0
@@ -80,15 +81,7 @@ def distortion_loss(
     2 sum_i w_i (t_i W_i - T_i), where W_i and T_i sum w_j and w_j t_j over the samples before i on the same ray.
     """
     w, t, d = weights[:, 0], middles[:, 0], lengths[:, 0]
-    before_w, before_wt = _sums_before(w, rays, ray_count), _sums_before(w * t, rays, ray_count)
+    first = torch.searchsorted(rays, rays)  # of each sample's ray
+    before_w, before_wt = sums_since(w, first), sums_since(w * t, first)
     between = 2 * (w * (t * before_w - before_wt)).sum()
     return (between + (w.square() * d).sum() / 3) / ray_count
-
-
-def _sums_before(
-    values: Float[Tensor, "sample"], rays: Int[Tensor, "sample"], ray_count: int
-) -> Float[Tensor, "sample"]:
-    """For each sample the sum of `values` over earlier samples of its ray; `rays` never decreases."""
-    before = values.double().cumsum(0) - values
-    first = torch.searchsorted(rays, torch.arange(ray_count, device=rays.device))
-    return (before - before[first.clamp_max(len(values) - 1)][rays]).to(values.dtype)

@@ -3,7 +3,6 @@
 `forward` takes rays [view h w 3] and returns upstream's pictures [view h w channel] and, in training, the samples.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ from threestudio.models.materials.base import BaseMaterial
 from threestudio.models.renderers.base import VolumeRenderer
 from threestudio.models.renderers.chunks import in_chunks
 from threestudio.models.renderers.occupancy_grid import OccupancyGrid
-from threestudio.models.renderers.ray_weights import MIN_TRANSMITTANCE, composite, render_weights
+from threestudio.models.renderers.ray_weights import DARK, composite, render_weights
 from threestudio.models.renderers.samples import RaySamples
 from threestudio.models.renderers.visibility import only_visible
 from threestudio.utils.misc import get_seed, step_generator
@@ -155,7 +154,7 @@ class NeRFVolumeRenderer(VolumeRenderer):
     def _is_fog(self) -> bool:
         """No ray can be dark enough to hide a sample, so that looking for hidden ones would cost and save nothing."""
         darkest = float(self.grid.occs.max()) * self.cfg.num_samples_per_ray
-        return 0.0 < darkest < -math.log(MIN_TRANSMITTANCE)
+        return 0.0 < darkest < DARK
 
     def _evaluate(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         return in_chunks(function, 0 if self.training else self.cfg.eval_chunk_size, *args, **kwargs)

@@ -5,7 +5,6 @@ cell that was opaque then, as were all around it, hides what lies behind it. ner
 can be built; elsewhere all steps of a chunk of rays are looked up at once.
 """
 
-import math
 from collections.abc import Callable
 from functools import cache
 
@@ -16,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 import threestudio
-from threestudio.models.renderers.ray_weights import MIN_TRANSMITTANCE, optical_depth_before
+from threestudio.models.renderers.ray_weights import DARK, before_in_rows, optical_depth_before
 from threestudio.models.renderers.samples import RaySamples, concatenate
 
 WARM_UP_STEPS = 256
@@ -115,7 +114,7 @@ class OccupancyGrid(nn.Module):
         flat = index.reshape(-1)
         occupied = self.binaries.reshape(-1).index_select(0, flat).view_as(index)
         inner = self.inner.index_select(0, flat).view_as(index)
-        lit = inner.cumsum(dim=1) - inner < -math.log(MIN_TRANSMITTANCE)
+        lit = before_in_rows(inner) < DARK
         rays, position = torch.nonzero(occupied & lit & (steps < count[:, None]), as_tuple=True)
         kept = starts[rays, position]
         return RaySamples(rays, kept, kept + step_size)
@@ -159,7 +158,7 @@ class OccupancyGrid(nn.Module):
         cell = (unit * self.resolution).long().clamp_(0, self.resolution - 1)
         index = (cell[:, 0] * self.resolution + cell[:, 1]) * self.resolution + cell[:, 2]
         before = optical_depth_before(samples, self.inner.index_select(0, index))
-        return samples.where(before < -math.log(MIN_TRANSMITTANCE))
+        return samples.where(before < DARK)
 
 
 def intersect_box(

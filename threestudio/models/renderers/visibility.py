@@ -4,14 +4,13 @@ The field is asked front to back, a few samples of every ray at a time, and no f
 of a solid object only the skin is ever evaluated.
 """
 
-import math
 from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from threestudio.models.renderers.ray_weights import MIN_TRANSMITTANCE, visible
+from threestudio.models.renderers.ray_weights import DARK, visible
 from threestudio.models.renderers.samples import RaySamples
 
 FIRST_LAYER = 6
@@ -30,7 +29,7 @@ def only_visible(samples: RaySamples, density: Density, n_rays: int, min_alpha: 
         in_layer = (ranks >= start) & (ranks < end)
         if not in_layer.any():
             break
-        layer = torch.nonzero(in_layer & (depth < -math.log(MIN_TRANSMITTANCE)).index_select(0, samples.rays))[:, 0]
+        layer = torch.nonzero(in_layer & (depth < DARK).index_select(0, samples.rays))[:, 0]
         if len(layer):
             part = samples.where(layer)
             found[layer] = density(part).to(found)
