@@ -1,6 +1,7 @@
 import torch
 
-from threestudio.systems.warm_start import WarmStartViews, whitish_share
+from threestudio.data.white_parts import whitish_share
+from threestudio.systems.warm_start import WarmStartViews
 from threestudio.views import Cameras
 
 

@@ -24,7 +24,7 @@ ENOUGH = 128  # of the source picture's pixels, taken evenly
 FAINTEST = 0.15  # difference from white of what may be an object
 
 
-def cut_out(rgb: Float[Tensor, "view 3 h w"], shown: Float[Tensor, "pixel 3"]) -> Float[Tensor, "view 4 h w"]:
+def without_white_fog(rgb: Float[Tensor, "view 3 h w"], shown: Float[Tensor, "pixel 3"]) -> Float[Tensor, "view 4 h w"]:
     """The object with straight alpha; `rgb` in [0, 1] on white, `shown` are its colours in the source picture."""
     difference, shown = 1.0 - rgb, 1.0 - shown[:: max(1, len(shown) // ENOUGH)]
     full = torch.stack([_full_colors(view, shown) for view in _reduced(difference)])
@@ -38,11 +38,6 @@ def with_full_colors(
     """Straight alpha; `rgb` on white, and how many of the plausible views show the object at each pixel."""
     colors = 1.0 - (1.0 - rgb) / share.clamp(FEW, 1.0)
     return torch.cat([colors.clamp(0, 1), ((share - FEW) / (MOST - FEW)).clamp(0, 1)], dim=1)
-
-
-def on_white(rgba: Float[Tensor, "view 4 h w"]) -> Float[Tensor, "view 3 h w"]:
-    rgb, alpha = rgba.split([3, 1], dim=1)
-    return rgb * alpha + (1.0 - alpha)
 
 
 def _reduced(images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view 3 _ _"]:

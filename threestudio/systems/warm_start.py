@@ -1,8 +1,8 @@
 """The warm start: views of the object predicted in one step, to which the field is fitted before SDS.
 
 One-step predictions are blurred, but agree with each other well enough to give SDS a shape to begin with, once they are
-freed of the white that they are blurred with: by the opacity that the model predicts, or cut out (`matting`). They are
-a function of the guidance's seed, picture and weights: a resumed run computes the same ones again.
+freed of the white that they are blurred with: by the opacity that the model predicts, or by their colours (`matting`).
+They are a function of the guidance's seed, picture and weights: a resumed run computes the same ones again.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from threestudio.systems.matting import cut_out, on_white, with_full_colors
+from threestudio.data.white_parts import on_white, whitish_share
+from threestudio.systems.matting import with_full_colors, without_white_fog
 from threestudio.utils.misc import get_seed, step_generator
 from threestudio.views import Cameras
 
-WHITISH = 0.89  # darkest channel above which a pixel would pass for background
 WHITISH_SHARE = 0.1  # of the object's own pixels: above it, whiteness tells nothing
 
 
@@ -63,15 +63,10 @@ def freed_of_white(
     if predicted.shape[1] == 4:
         rgba = with_full_colors(rgb, predicted[:, 3:])
     elif whitish_share(shown) < WHITISH_SHARE:
-        rgba = cut_out(rgb, shown)
+        rgba = without_white_fog(rgb, shown)
     else:
         return rgb, None
     return on_white(rgba), rgba[:, 3:]
-
-
-def whitish_share(object_rgb: Float[Tensor, "pixel 3"]) -> float:
-    """How much of the object would pass for background."""
-    return float((object_rgb.amin(dim=-1) > WHITISH).float().mean()) if len(object_rgb) else 1.0
 
 
 def _at_size(images: Float[Tensor, "view k h w"], height: int, width: int) -> Float[Tensor, "view {height} {width} k"]:
