@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from threestudio.utils.named_weights import named_weights
 from threestudio.utils.progress import minutes
 
 # `make demo` on two cores of an AMD EPYC, and there `unit_seconds`: what the guess is scaled by.
@@ -35,7 +36,8 @@ class Cost:
 
 def cost_of(cfg: Any, outputs: Path) -> Cost:
     steps = int(cfg.trainer.get("max_steps") or 0)
-    small = SMALL_MODEL in str(cfg.system.get("guidance", {}).get("base", {}).get("weights", ""))
+    named = named_weights(cfg.system.get("guidance") or {})
+    small = SMALL_MODEL in str(named.get("base", {}).get("weights", ""))
     memory = SMALL_GB if small else None
     earlier = earlier_seconds(outputs, cfg.name, steps)
     if earlier is not None:

@@ -40,6 +40,7 @@ from threestudio.errors import UserError
 from threestudio.models.mesh_io import read_glb
 from threestudio.models.mesh_renderer import render_mesh
 from threestudio.utils.atomic import atomic_path
+from threestudio.utils.named_weights import named_weights
 
 TURNTABLE, REFERENCE_VIEW = "save/turntable.mp4", "save/reference-view.png"
 TURNTABLE_VIEWS, TURNTABLE_ELEVATION_DEG, TURNTABLE_SIZE, TURNTABLE_FPS = 60, 15.0, 256, 20
@@ -142,5 +143,5 @@ def clip_metric(job: Job, guidance: Any) -> ClipScore | Unavailable:
     """By the folder of CLIP that the user named, else by the encoder of the weights that made the mesh."""
     if job.clip is not None:
         return clip_of_folder(job.clip)
-    weights = (guidance.get("refiner") or {}).get("weights") or (guidance.get("base") or {}).get("weights")
-    return clip_score(kept_model(str(weights)))
+    *_, last = [None, *(part["weights"] for part in named_weights(guidance).values())]
+    return clip_score(kept_model(str(last)))

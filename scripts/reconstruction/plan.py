@@ -18,6 +18,7 @@ from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
 from threestudio.utils.config import config_to_primitive, load_config
 from threestudio.utils.files import storable
+from threestudio.utils.named_weights import named_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 DECIDING = ("seed", "data_type", "data", "system_type", "system", "trainer")
@@ -85,10 +86,9 @@ def deciding(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """Of a config, what its results depend on; of the weights on this machine, what changes with their content."""
     guidance = cfg["system"].get("guidance") or {}
     weights = {}
-    for name in ("base", "refiner"):
-        part = guidance.get(name) or {}
-        places = [place for at in (Path(), ROOT) if (place := at / (part.get("weights") or "")).exists()]
-        if part.get("weights") and places:
+    for name, part in named_weights(guidance).items():
+        places = [place for at in (Path(), ROOT) if (place := at / str(part["weights"])).exists()]
+        if places:
             weights[name] = weights_fingerprint(weights_files(places[0], part.get("config")))
     return {**{key: cfg[key] for key in DECIDING}, "weights": weights}
 
@@ -97,8 +97,7 @@ def notices(methods: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Which weights made the results, and what their makers want to be said of them."""
     lines = []
     for method, its in methods.items():
-        guidance = its["system"].get("guidance", {})
-        weights = [part["weights"] for name in ("base", "refiner") if (part := guidance.get(name) or {}).get("weights")]
+        weights = [part["weights"] for part in named_weights(its["system"].get("guidance") or {}).values()]
         lines.append(f"{method}: weights {' and '.join(map(str, weights)) or 'none named'}.")
         for path in weights:
             lines.append((read_json(Path(path) / "zero123.json") or {}).get("notice", ""))

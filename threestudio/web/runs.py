@@ -15,6 +15,7 @@ from threestudio.elevation.setting import AUTO, KEY
 from threestudio.errors import UserError, nearest_name
 from threestudio.extensions import load_extensions
 from threestudio.utils.config import load_config, parse_structured
+from threestudio.utils.named_weights import named_weights
 from threestudio.web.jobs import Job, JobStore, Task
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,8 +66,8 @@ class Runs:
     def _has_weights(self, name: str) -> bool:
         try:
             guidance = load_config(str(self.configs / f"{name}.yaml")).system.get("guidance", {})
-            named = str(guidance.get("base", {}).get("weights", ""))
-        except (UserError, AttributeError):
+            named = str(named_weights(guidance)["base"]["weights"])
+        except (UserError, AttributeError, KeyError):
             return False
         return (ROOT / named).exists()
 
