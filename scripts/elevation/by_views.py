@@ -46,16 +46,16 @@ def elevation_by_views(model: torch.nn.Module, rgba: Float[Tensor, "4 h w"]) -> 
 @torch.no_grad()
 def predicted(model: torch.nn.Module, rgba: Float[Tensor, "4 h w"]) -> Float[Tensor, "view 3 s s"]:
     """The picture and the views around it, on white; of a model whose poses are relative."""
-    from cascade_zero123.cascade.prompt_views import Sampling, sample_views
-    from cascade_zero123.cascade.source import as_model_sees
-    from cascade_zero123.zero123.pose import Pose
+    from cascade_zero123.cascade.source import view_for
+    from cascade_zero123.cascade.stages import Sampling, sample_views
+    from cascade_zero123.views import Cameras, Views
+    from cascade_zero123.zero123.sampler import noise_like_latents
 
-    azimuth, elevation = torch.tensor(OFFSETS_DEG).T
-    source = as_model_sees(rgba.permute(1, 2, 0), model.settings.image_size, model.channels)
-    here = Pose(torch.zeros(1), torch.zeros(1), torch.full((1,), DISTANCE))
-    around = Pose(elevation, azimuth, torch.full_like(azimuth, DISTANCE))
-    views = sample_views(model, source, here, around, Sampling(steps=1, scale=1.0, seed=0))
-    return F.interpolate(torch.cat([source, views])[:, :3], (SIDE, SIDE), mode="area")
+    source = view_for(model, rgba.permute(1, 2, 0), Cameras.one(0.0, 0.0, DISTANCE))
+    around = source.cameras.beside(OFFSETS_DEG)
+    noise = noise_like_latents(model, len(around), 0, rgba.device)
+    views = sample_views(model, source[None], around[None], noise, Sampling(steps=1, scale=1.0, seed=0))[0]
+    return F.interpolate(Views.join([source, views]).colors, (SIDE, SIDE), mode="area")
 
 
 def misfit(views: Float[Tensor, "view 3 s s"], elevation_deg: float) -> float:
