@@ -1,10 +1,15 @@
+import subprocess
 import sys
 
 import pytest
+from batch_stand_ins import REPOSITORY, save_pictures
+from tiny_zero123 import save_tiny_cascade
 
 import threestudio
 from threestudio.errors import UserError
 from threestudio.extensions import load_extensions, package_name
+
+EXTENSION = REPOSITORY / "custom/threestudio-cascade-zero123"
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +78,42 @@ def test_a_component_of_an_extension_that_failed_is_refused_with_the_reason(tmp_
             threestudio.find(name)
         reason = "this extension does not import: ModuleNotFoundError: No module named 'no_such_library'"
         assert str(error.value) == f'no component "{name}"; {tmp_path / "toy_half"}: {reason}'
+
+
+def test_an_extension_that_ends_its_process_ends_no_launch(tmp_path, caplog):
+    (tmp_path / "toy_exit.py").write_text("raise SystemExit('pip install it')")
+    assert load_extensions(tmp_path) == []
+    assert "this extension does not import: SystemExit: pip install it; passed over" in caplog.text
+
+
+LAUNCHES = """
+import sys
+from pathlib import Path
+import launch
+launch.CUSTOM = Path(sys.argv[1])
+command = ["--config", sys.argv[2], "--test", "--gpu", "-1", *sys.argv[3:]]
+print("ended with", launch.main(command), launch.main([*command, "data_type=broken-data"]))
+"""
+
+
+def test_a_launch_passes_over_a_broken_extension_beside_ours_unless_its_component_is_asked_for(tmp_path):
+    custom = tmp_path / "custom"
+    custom.mkdir()
+    (custom / EXTENSION.name).symlink_to(EXTENSION)
+    broken = "import threestudio\nimport no_such_library\n@threestudio.register('broken-data')\nclass Data:\n    pass\n"
+    extension(custom, "threestudio-broken", broken)
+    save_tiny_cascade(tmp_path)
+    picture = save_pictures(tmp_path, cat=(0.9, 0.5, 0.1)) / "cat.png"
+    settings = [f"system.{part}.weights={tmp_path / part}" for part in ("base", "refiner")]
+    settings += ["system.steps=1", "system.prompt_steps=1", "system.poses=[[0,10]]", "system.azimuths=[]"]
+    settings += [f"data.image_path={picture}", f"exp_root_dir={tmp_path / 'out'}"]
+    line = [sys.executable, "-c", LAUNCHES, str(custom), str(REPOSITORY / "configs/novel-view.yaml"), *settings]
+    ended = subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    reason = "this extension does not import: ModuleNotFoundError: No module named 'no_such_library'"
+    assert "ended with 0 2" in ended.stdout, ended.stdout + ended.stderr
+    assert ended.stderr.count(f"{custom / 'threestudio-broken'}: {reason}; passed over") >= 1
+    assert ended.stderr.strip().endswith(f'no component "broken-data"; {custom / "threestudio-broken"}: {reason}')
+    assert list((tmp_path / "out").rglob("*.png"))
 
 
 def test_extensions_find_the_version_that_they_ask_for(tmp_path):

@@ -64,7 +64,7 @@ def _load(entry: Path) -> str:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # some end the process where a library is missing
         _forget(name)
         message = (str(error).splitlines() or [""])[0]
         raise UserError(f"{entry}: this extension does not import: {type(error).__name__}: {message}") from error

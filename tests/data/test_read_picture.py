@@ -90,6 +90,51 @@ def test_an_embedded_profile_is_converted_to_srgb(tmp_path):
     assert np.abs(read_picture(tmp_path / "a.png")[0, 0].astype(int) - [200, 40, 30, 255]).max() <= 1
 
 
+def adobe_rgb() -> bytes:
+    """The profile, by the numbers of its specification of 1998: primaries adapted to D50, gamma 563 / 256."""
+
+    def number(value: float) -> bytes:
+        return round(value * 65536).to_bytes(4, "big", signed=True)
+
+    columns = {"r": (0.60974, 0.31111, 0.01947), "g": (0.20528, 0.62567, 0.06087), "b": (0.14919, 0.06322, 0.74457)}
+    white = (0.9642, 1.0, 0.82491)
+    tags = {f"{name}XYZ": b"XYZ \0\0\0\0" + b"".join(map(number, xyz)) for name, xyz in columns.items()}
+    tags["wtpt"] = b"XYZ \0\0\0\0" + b"".join(map(number, white))
+    gamma = b"curv\0\0\0\0" + (1).to_bytes(4, "big") + (563).to_bytes(2, "big") + b"\0\0"
+    tags |= {f"{name}TRC": gamma for name in "rgb"}
+    text = b"Adobe RGB by hand"
+    tags["desc"] = b"desc\0\0\0\0" + (len(text) + 1).to_bytes(4, "big") + text.ljust(len(text) + 79, b"\0")
+    tags["cprt"] = b"text\0\0\0\0none\0\0\0\0"
+    start, table, data = 128 + 4 + 12 * len(tags), b"", b""
+    for name, content in tags.items():
+        content = content.ljust(-(-len(content) // 4) * 4, b"\0")
+        table += name.encode() + (start + len(data)).to_bytes(4, "big") + len(content).to_bytes(4, "big")
+        data += content
+    head = (start + len(data)).to_bytes(4, "big") + b"lcms\x02\x10\0\0mntrRGB XYZ " + bytes(12) + b"acsp"
+    head += bytes(28) + b"".join(map(number, white))
+    return head.ljust(128, b"\0") + len(tags).to_bytes(4, "big") + table + data
+
+
+def srgb_of_adobe(rgb):
+    """In float64, by both specifications' own matrices to XYZ of D65."""
+    to_xyz = [[0.57667, 0.18556, 0.18823], [0.29734, 0.62736, 0.07529], [0.02703, 0.07069, 0.99134]]
+    to_srgb = [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]
+    linear = (np.array(to_srgb) @ np.array(to_xyz) @ (np.array(rgb) / 255) ** (563 / 256)).clip(0, 1)
+    return 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "P with a clear colour"])
+def test_adobe_rgb_becomes_srgb_whatever_the_mode(tmp_path, mode):
+    color = (60, 130, 40)
+    image = Image.new("RGB", (20, 20), color)
+    clear = {"transparency": 1} if mode.endswith("colour") else {}
+    image = image.quantize(2) if mode.startswith("P") else image.convert(mode)
+    image.save(tmp_path / "a.png", icc_profile=adobe_rgb(), **clear)
+    found = read_picture(tmp_path / "a.png")[10, 10]
+    expected = srgb_of_adobe(color)
+    assert np.abs(expected - color).max() > 20 and np.abs(found[:3] - expected).max() <= 2
+
+
 def test_a_broken_profile_is_said_and_ignored(tmp_path, caplog):
     Image.new("RGB", (20, 20), (200, 40, 30)).save(tmp_path / "a.png", icc_profile=b"nonsense")
     assert read_picture(tmp_path / "a.png")[0, 0].tolist() == [200, 40, 30, 255]

@@ -1,14 +1,18 @@
+import dataclasses
 import json
+import math
 import shutil
 
 import pytest
 import torch
 from cascade_zero123.errors import UserError
 from cascade_zero123.zero123 import diffusers_folder
+from cascade_zero123.zero123.model import Settings
 from cascade_zero123.zero123.weights import load_zero123, save_zero123, weights_files
 from safetensors.torch import load_file, save_file
 from tiny_zero123 import save_tiny_cascade, tiny_model
 
+NAN, INFINITY = math.nan, math.inf
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
 
@@ -217,6 +221,39 @@ def test_a_configuration_that_builds_no_network_is_refused_by_its_file(base, fil
 def test_what_would_only_fail_when_sampling_is_refused_when_loading(base, file, change, message):
     edit_json(base / file, **change)
     refused(base, message)
+
+
+SCHEDULER = "scheduler/scheduler_config.json"
+OUT_OF_RANGE = [
+    ("zero123.json", "image_size", 0, "a number within 8 and 4096"),
+    ("zero123.json", "fovy_deg", -1.0, "a number within 0.1 and 170"),
+    ("zero123.json", "camera_distance", NAN, "a number within 0.01 and 1000"),
+    ("zero123.json", "object_ratio", 2.0, "a number within 0.1 and 1"),
+    ("zero123.json", "cond_elevation_deg", 91.0, "a number within -90 and 90"),
+    ("zero123.json", "prompt_steps", 10**12, "a number within 1 and 1000"),
+    ("zero123.json", "prompt_scale", -INFINITY, "a number within 0 and 1000"),
+    (SCHEDULER, "num_train_timesteps", 10**12, "a number within 2 and 100000"),
+    (SCHEDULER, "beta_start", NAN, "a number within 0 and 1"),
+    (SCHEDULER, "beta_end", 5.0, "a number within 0 and 1"),
+    (SCHEDULER, "trained_betas", [0.1, -0.1], "a number within 0 and 1"),
+    (SCHEDULER, "steps_offset", -1, "a number within 0 and 100000"),
+    (SCHEDULER, "another", INFINITY, "a finite number"),
+    ("unet/config.json", "cross_attention_dim", 10**15, "a number within 1 and 65536"),
+    ("unet/config.json", "block_out_channels", [32, -32], "a number within 1 and 65536"),
+    ("vae/config.json", "scaling_factor", 0, "a number within 1e-09 and 1000000000"),
+    ("image_encoder/config.json", "num_hidden_layers", 10**9, "a number within 1 and 1024"),
+]
+
+
+@pytest.mark.parametrize(("file", "key", "value", "expected"), OUT_OF_RANGE)
+def test_a_number_of_the_weights_settings_has_its_range(base, file, key, value, expected):
+    edit_json(base / file, **{key: value})
+    refused(base, f"{file}: {key} is ", f", expected {expected}")
+
+
+def test_every_number_of_the_settings_declares_its_range():
+    for field in dataclasses.fields(Settings):
+        assert "range" in field.metadata or isinstance(field.default, (str, bool)), field.name
 
 
 def test_an_unknown_autoencoder_is_named_and_not_imported(base):

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -108,27 +109,32 @@ def results(outputs: Path) -> dict[str, str]:
 def disturbed(command: Callable[[], Sequence[str]], kills: int, seconds: float, draw: random.Random) -> int:
     """How often it was killed before it ended."""
     for count in range(kills):
-        if run(command(), draw.uniform(0.2, 1.0) * seconds):
+        if run(command(), draw.uniform(0.1, 0.9) * seconds):
             return count
     run(command())
     return kills
 
 
 def compared(name: str, materials: Path, kills: int, draw: random.Random) -> bool:
-    with tempfile.TemporaryDirectory() as calm, tempfile.TemporaryDirectory() as killed:
+    """Jobs one after the other, each killed until it ends, until so many kills have hit one."""
+    with tempfile.TemporaryDirectory() as calm:
         started = time.monotonic()
         run(JOBS[name](materials, Path(calm)))
         expected, seconds = results(Path(calm)), time.monotonic() - started
-        times = disturbed(lambda: JOBS[name](materials, Path(killed)), kills, seconds, draw)
-        found = results(Path(killed))
-    lost = sorted(path for path in expected.keys() | found.keys() if found.get(path) != expected.get(path))
-    print(f"{name}: killed {times} times, {len(expected)} results, lost {lost or 'none'}", flush=True)
+    times, lost = 0, set[str]()
+    while times < kills:
+        with tempfile.TemporaryDirectory() as killed:
+            command = partial(JOBS[name], materials, Path(killed))
+            times += disturbed(command, kills - times, seconds, draw)
+            found = results(Path(killed))
+        lost |= {path for path in expected.keys() | found.keys() if found.get(path) != expected.get(path)}
+    print(f"{name}: killed {times} times, {len(expected)} results, lost {sorted(lost) or 'none'}", flush=True)
     return not lost
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=5, help="of each job, at most [5]")
+    parser.add_argument("--kills", type=int, default=5, help="of each job [5]")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--job", choices=JOBS, action="append", help="one of them [all]")
     arguments = parser.parse_args()

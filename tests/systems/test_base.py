@@ -63,7 +63,9 @@ def test_an_unknown_key_of_a_system_is_refused(make):
 
 
 @pytest.mark.parametrize(
-    "cfg", [{"geometry_convert_from": "x.ckpt"}, {"loggers": {"wandb": {"enable": True}}}], ids=["convert", "wandb"]
+    "cfg",
+    [{"geometry_convert_from": "x.ckpt"}, {"loggers": {"wandb": {"enable": True}}}, {"loggers": {"wandb": 3}}],
+    ids=["convert", "wandb", "another wandb"],
 )
 def test_what_upstream_has_and_this_runtime_has_not_is_said(make, cfg):
     with pytest.raises(UserError, match="not supported|system.loggers.wandb: not supported here; set enable: false"):

@@ -5,7 +5,7 @@ pictures, the turntable and the export are here, once.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,8 @@ class BaseSystem(pl.LightningModule, Updateable, SaverMixin):
         self.cfg = parse_structured(self.Config, cfg)
         self._resumed = resumed
         self._resumed_eval: tuple[int, int] | None = None
-        if self.cfg.loggers.get("wandb", {}).get("enable", False):
+        wandb = self.cfg.loggers.get("wandb") or {}
+        if not isinstance(wandb, Mapping) or wandb.get("enable", False):
             raise UserError(
                 "system.loggers.wandb: not supported here; set enable: false (TensorBoard and CSV are kept)"
             )

@@ -18,13 +18,14 @@ from ..zero123.white import as_seen
 
 # Each with its azimuth and its elevation in degrees.
 FurtherPictures = Sequence[tuple[Float[Tensor, "height width 4"], float, float]]
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # plain pixels; others start interpreters
 
 
 def read_rgba(path: str | Path) -> Float[Tensor, "h w 4"]:
     """Straight alpha, all in [0, 1]; a picture without alpha comes out opaque."""
     regular_file(path, "no such picture")
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             rgba = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
     except Exception as error:  # whatever a decoder stumbles over, a picture too large included
         raise UserError(f"{path}: not a readable picture ({error})") from error
