@@ -227,6 +227,9 @@ def test_changed_settings_of_a_resumed_run_are_said(workplace, capsys):
         ("max_steps", "command line: unknown argument max_steps; settings are given as key=value"),
         ("data=[1", "command line: data=[1: "),
         ("data=3", "data: "),
+        ("tag=", "command line: tag: "),
+        ("system.optimizer.name=3", 'system.optimizer.name: unknown "3"'),
+        ("system.loss.lambda_rgb={a: 1}", "lambda_rgb: {'a': 1} is neither a number nor a schedule"),
     ],
 )
 def test_wrong_input_ends_in_one_line_and_leaves_nothing(workplace, capsys, override, message):
@@ -263,7 +266,7 @@ def test_a_wrong_picture_ends_in_one_line_and_leaves_nothing(workplace, capsys, 
     write_pictures()
     assert run("data_type=single-image-datamodule", f"data.image_path={name}") == 2
     assert only_error(capsys).startswith(message)
-    assert not Path("outputs/toy/cat").exists()
+    assert not Path("outputs").exists()
 
 
 def test_weights_without_the_state_of_a_run_cannot_be_resumed(workplace, capsys):

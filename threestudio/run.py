@@ -1,6 +1,7 @@
 """One run of an experiment: its trial folder, its data and system, and the phases asked for."""
 
 import argparse
+import contextlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -126,11 +127,12 @@ def refuse_unwritable(folder: Path) -> None:
 
 
 class _TrialFolder:
-    """Clears away what a killed run has left in its folder, and the folder in which this one came to nothing."""
+    """Clears away what a killed run has left in its folder, and the folders in which this one came to nothing."""
 
     def __init__(self, folder: Path, trainer: pl.Trainer) -> None:
         self.folder, self.trainer = folder, trainer
         self.existed = folder.exists()
+        self.made = [path for path in folder.parents if not path.exists()]
 
     def __enter__(self) -> None:
         if self.trainer.is_global_zero:
@@ -143,6 +145,9 @@ class _TrialFolder:
         foreseen = hasattr(error, "exit_code") or isinstance(error, OSError)
         if foreseen and not self.existed and not any(self.folder.glob("ckpts/*.ckpt")):
             shutil.rmtree(self.folder, ignore_errors=True)
+            for path in self.made:
+                with contextlib.suppress(OSError):  # not there, or not empty: another run is at work in it
+                    path.rmdir()
         if isinstance(error, Interrupted):
             threestudio.warn(how_to_go_on(self.folder))
 

@@ -61,3 +61,21 @@ def test_the_interval_is_step_or_epoch():
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     with pytest.raises(UserError, match="system.scheduler.interval"):
         parse_scheduler({"name": "ExponentialLR", "interval": "batch", "args": {"gamma": 1}}, optimizer)
+
+
+@pytest.mark.parametrize("params", [3, {"a": 3}, [1]])
+def test_parameters_that_are_no_blocks_fail_by_their_key(model, params):
+    with pytest.raises(UserError, match="optimizer.params: .* is no block of modules with a block of arguments each"):
+        parse_optimizer({"name": "Adam", "params": params}, model)
+
+
+@pytest.mark.parametrize(
+    "block, message",
+    [
+        ({"name": "ChainedScheduler", "schedulers": 3}, "schedulers: 3 is no list of schedulers, each a block"),
+        ({"name": "SequentialLR", "schedulers": []}, "milestones: expected a list of steps, one less than there are"),
+    ],
+)
+def test_schedulers_that_are_none_fail_by_their_key(model, block, message):
+    with pytest.raises(UserError, match=f"system.scheduler.{message}"):
+        parse_scheduler(block, torch.optim.Adam(model.parameters()))

@@ -36,6 +36,10 @@ def parse_optimizer(config: Any, model: nn.Module) -> Optimizer:
     """`{name, args, params}`: a class of torch.optim; `params` gives modules of the model arguments of their own."""
     block = config_to_primitive(config)
     groups = block.get("params")
+    if groups and not (isinstance(groups, Mapping) and all(isinstance(given, Mapping) for given in groups.values())):
+        raise UserError(
+            f"system.optimizer.params: {groups!r:.60} is no block of modules with a block of arguments each"
+        )
     parameters: Any = [_group(model, name, args) for name, args in groups.items()] if groups else model.parameters()
     return _make("system.optimizer", torch.optim, Optimizer, block, parameters)
 
@@ -53,7 +57,12 @@ def parse_scheduler(config: Any, optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _scheduler(block: Mapping[str, Any], optimizer: Optimizer) -> Any:
-    parts = [_scheduler(part, optimizer) for part in block.get("schedulers", ())]
+    given = block.get("schedulers", [])
+    if not isinstance(given, list) or not all(isinstance(part, Mapping) for part in given):
+        raise UserError(f"system.scheduler.schedulers: {given!r:.60} is no list of schedulers, each a block")
+    if block.get("name") in ("SequentialLR", "Sequential") and not isinstance(block.get("milestones"), list):
+        raise UserError("system.scheduler.milestones: expected a list of steps, one less than there are schedulers")
+    parts = [_scheduler(part, optimizer) for part in given]
     if block.get("name") in ("SequentialLR", "Sequential"):
         return lr_scheduler.SequentialLR(optimizer, parts, milestones=list(block["milestones"]))
     if block.get("name") == "ChainedScheduler":
@@ -63,7 +72,7 @@ def _scheduler(block: Mapping[str, Any], optimizer: Optimizer) -> Any:
 
 def _make(path: str, module: Any, base: type, block: Mapping[str, Any], subject: Any) -> Any:
     kinds = {name: kind for name, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, base)}
-    name = block.get("name", "")
+    name = str(block.get("name", ""))
     if name not in kinds:
         raise UserError(f'{path}.name: unknown "{name}"; {nearest_name(name, kinds)}')
     try:

@@ -234,5 +234,7 @@ def _source_of(cfg: DictConfig, key: str) -> str:
     source, cli = root.__dict__.get("_source", ("config", OmegaConf.create()))
     part: Any = config_to_primitive(cli, resolve=False)
     for name in key.split("."):
-        part = part.get(name) if isinstance(part, Mapping) else None
-    return COMMAND_LINE if part is not None else source
+        if not isinstance(part, Mapping) or name not in part:
+            return source
+        part = part[name]
+    return COMMAND_LINE

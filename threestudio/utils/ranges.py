@@ -91,7 +91,10 @@ def refusals_of(value: Any, declared: Declaration, key: str) -> Iterator[tuple[s
     """As `refusals`, of one value with everything in it."""
     if isinstance(value, Mapping):
         for name, part in value.items():
-            yield from refusals_of(part, declared, f"{key}.{name}")
+            if declared.get("schedule") and isinstance(part, Mapping):
+                yield f"{key}.{name}", f"{dict(part)} is neither a number nor a schedule"
+            else:
+                yield from refusals_of(part, declared, f"{key}.{name}")
     elif isinstance(value, (list, tuple)):
         yield from _of_list(value, declared, key)
     elif (problem := _problem(value, declared)) is not None:
