@@ -210,3 +210,8 @@ def test_a_file_of_other_bytes_is_no_text(tmp_path):
     (tmp_path / "x.yaml").write_bytes(b"name: caf\xe9")
     with pytest.raises(UserError, match="x.yaml: not a text file"):
         load_config(str(tmp_path / "x.yaml"))
+
+
+def test_a_key_of_several_lines_is_told_in_one():
+    with pytest.raises(UserError, match="^config: views. : a number of 31 digits is too large$"):
+        parse_structured(Guidance, {"views": {"\n": 10**30}})

@@ -129,3 +129,14 @@ def test_odd_parts_of_weights_to_start_from_are_named(tmp_path, content, message
     with pytest.raises(UserError) as error:
         load_module_weights(tmp_path / "x.ckpt")
     assert str(error.value).startswith(f"{tmp_path / 'x.ckpt'}: {message}") and len(str(error.value)) < 400
+
+
+def test_an_index_that_says_to_lie_on_several_disks_is_damage(tmp_path):
+    path = tmp_path / "last.ckpt"
+    save_checkpoint({"state_dict": {}}, path)
+    content = bytearray(path.read_bytes())
+    locator = content.rindex(b"PK\x06\x07")
+    content[locator + 4] = 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="last.ckpt: damaged \\(zipfiles that span multiple disks"):
+        load_checkpoint(path)

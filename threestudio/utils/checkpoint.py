@@ -102,9 +102,9 @@ def _check_archive(path: Path) -> None:
         raise UserError(f"{path}: empty; {REMEDY}")
     if head != b"PK\x03\x04":
         raise UserError(f"{path}: not a checkpoint; {REMEDY}")
-    if not zipfile.is_zipfile(path):
-        raise UserError(f"{path}: truncated (its index is missing after {size / 1e6:.1f} MB); {REMEDY}")
     try:
+        if not zipfile.is_zipfile(path):  # which raises, too, for an index that says what cannot be
+            raise UserError(f"{path}: truncated (its index is missing after {size / 1e6:.1f} MB); {REMEDY}")
         with zipfile.ZipFile(path) as archive:
             _refuse_inflation(path, archive, size)
             broken = archive.testzip()
