@@ -12,6 +12,10 @@ class UserError(ValueError):
 
     exit_code = 2
 
+    def __init__(self, message: str) -> None:
+        """One line, whatever keys and names are quoted in it."""
+        super().__init__(" ".join(message.splitlines()))
+
 
 def nearest_name(name: str, known: Iterable[str], quote: str = "") -> str:
     """The end of a message about an unknown name: the nearest known one, else all of them."""

@@ -216,7 +216,7 @@ def _misfit(fields: type, given: Any) -> str:
 def _refuse(found: Iterable[tuple[str, str]], given: Any) -> None:
     for key, problem in found:
         source = _source_of(given, key) if isinstance(given, DictConfig) else "config"
-        raise UserError(" ".join(f"{source}: {key}: {problem}".split()))  # a key is any text
+        raise UserError(f"{source}: {key}: {problem}")
 
 
 def _path_of(cfg: DictConfig) -> str:
