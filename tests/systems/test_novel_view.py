@@ -28,6 +28,7 @@ def run(tmp_path, monkeypatch):
 
     def run(*overrides, config="novel-view.yaml", mode="--test"):
         settings = ["data.image_path=ball.png", "use_timestamp=false", "system.base.weights=base"]
+        settings += ["data.default_elevation_deg=10"]
         settings += ["system.steps=2", "system.prompt_steps=1", "system.azimuths=[0,90,180]"]
         if config == "novel-view.yaml":
             settings += ["system.refiner.weights=refiner"]
