@@ -27,8 +27,8 @@ from threestudio.extensions import load_extensions  # noqa: E402
 
 load_extensions(ROOT / "custom")
 
+from cascade_zero123.common.seeding import draw_generator  # noqa: E402
 from cascade_zero123.metrics import psnr  # noqa: E402
-from cascade_zero123.seeding import draw_generator  # noqa: E402
 from cascade_zero123.training.rendered_views import PackedViews  # noqa: E402
 from cascade_zero123.zero123.architecture import PUBLISHED  # noqa: E402
 from cascade_zero123.zero123.encoding import Encoding  # noqa: E402

@@ -23,7 +23,7 @@ STATUS = Path("/proc/self/status")
 
 def measure(options: argparse.Namespace) -> None:
     """In the child: one line with seconds, bytes kept and the peak above the memory before."""
-    from cascade_zero123.zero123.weights import load_zero123
+    from cascade_zero123.zero123.weights.loading import load_zero123
 
     before = resident("VmRSS")
     start, cpu = time.perf_counter(), time.process_time()

@@ -54,7 +54,7 @@ class Stopwatch:
 def random_weights(folder: Path) -> list[str]:
     """Overrides that name a model of the bundled architecture with random weights."""
     from cascade_zero123.zero123.architecture import Architecture, build_model
-    from cascade_zero123.zero123.weights import save_zero123
+    from cascade_zero123.zero123.weights.loading import save_zero123
 
     architecture = OmegaConf.to_container(OmegaConf.load(ROOT / "configs/train-base.yaml").system.architecture)
     save_zero123(build_model(Architecture(**architecture)), folder)

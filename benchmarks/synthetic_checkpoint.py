@@ -219,7 +219,7 @@ def bookkeeping(state: dict[str, Any], optimizer: bool) -> dict[str, Any]:
 
 def write_checkpoint(path: Path, sizes: Sizes, ema: bool, optimizer: bool, seed: int) -> None:
     """First a file with places for all tensors, then the values, one tensor at a time."""
-    from cascade_zero123.zero123.tensor_files import open_tensors
+    from cascade_zero123.zero123.weights.tensor_files import open_tensors
 
     # Memory that is never touched is never taken: the file gets its length, not the tensors' content.
     with torch.serialization.skip_data():

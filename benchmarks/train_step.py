@@ -93,7 +93,7 @@ def train(config: str, steps: int, skipped: int, overrides: list[str]) -> float:
 def random_weights(folder: Path) -> int:
     """Random weights of the bundled architecture; returns its image size."""
     from cascade_zero123.zero123.architecture import Architecture, build_model
-    from cascade_zero123.zero123.weights import save_zero123
+    from cascade_zero123.zero123.weights.loading import save_zero123
 
     cfg = load_config(str(ROOT / "configs/train-base.yaml"), n_gpus=1)
     torch.manual_seed(0)

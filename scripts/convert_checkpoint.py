@@ -16,10 +16,10 @@ from pathlib import Path
 
 import torch
 import transformers
-from cascade_zero123.errors import UserError
-from cascade_zero123.zero123.ldm_checkpoint import save_ldm
+from cascade_zero123.common.errors import UserError
 from cascade_zero123.zero123.pose import POSE_TOKENS
-from cascade_zero123.zero123.weights import load_zero123, pose_token_by_name, save_zero123
+from cascade_zero123.zero123.weights.ldm_checkpoint import save_ldm
+from cascade_zero123.zero123.weights.loading import load_zero123, pose_token_by_name, save_zero123
 from safetensors import SafetensorError
 
 from threestudio.utils.atomic import atomic_path

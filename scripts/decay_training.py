@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cascade_zero123.errors import UserError
+from cascade_zero123.common.errors import UserError
 from training.decay import decay_of
 from training.runs import refuse_what_is_no_key, trained
 

@@ -10,8 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cascade_zero123.errors import UserError, one_line
-from cascade_zero123.zero123.hub import needed_files
+from cascade_zero123.common.errors import UserError, one_line
+from cascade_zero123.zero123.weights.hub import needed_files
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ WEIGHTS is a folder with base/ and refiner/, or the weights of one Zero-1-to-3.
 import argparse
 import sys
 
-from cascade_zero123.errors import UserError
+from cascade_zero123.common.errors import UserError
 from evaluation import consistency, novel_views, table1
 
 from threestudio.utils.console import one_line

@@ -48,7 +48,7 @@ from PIL import Image
 from reconstruction.plan import deciding
 
 from threestudio.errors import UserError
-from threestudio.models.mesh_io import read_glb, write_glb
+from threestudio.mesh.files import read_glb, write_glb
 from threestudio.utils.atomic import atomic_path
 from threestudio.utils.config import config_to_primitive, load_config
 

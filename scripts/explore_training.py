@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from cascade_zero123.cascade.context import EncodedViews
 from cascade_zero123.cascade.stages import Sampling
-from cascade_zero123.errors import UserError
+from cascade_zero123.common.errors import UserError
 from cascade_zero123.metrics import psnr
 from cascade_zero123.views import Cameras, Views
 from cascade_zero123.zero123.model import Zero123

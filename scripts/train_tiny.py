@@ -15,7 +15,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from cascade_zero123.errors import UserError
+from cascade_zero123.common.errors import UserError
 from training.runs import Run, refuse_what_is_no_key, trained
 from training.timed import device_of, train_within
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import torch
 
-from threestudio.models.isosurface import IsosurfaceSettings, extract_isosurface
+from threestudio.mesh.isosurface import IsosurfaceSettings, extract_isosurface
 
 
 class AnalyticGeometry:

@@ -17,8 +17,8 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 from cascade_zero123.metrics import Score  # noqa: E402
 from reconstruction.job import DONE, LOG, Job, Result, write_result  # noqa: E402
 
+from threestudio.mesh.files import write_glb, write_obj  # noqa: E402
 from threestudio.mesh.mesh import Mesh, TexturedMesh  # noqa: E402
-from threestudio.models.mesh_io import write_glb, write_obj  # noqa: E402
 
 # launch.py's way of a picture in about a second: what takes the time is loading the libraries.
 TINY = [

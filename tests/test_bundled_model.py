@@ -9,11 +9,11 @@ from cascade_zero123.metrics.psnr import psnr
 from cascade_zero123.objects import make_object, object_seed
 from cascade_zero123.views import Cameras, Views
 from cascade_zero123.zero123.sampler import noise_like_latents, predict_in_one_step
-from cascade_zero123.zero123.weights import load_zero123
+from cascade_zero123.zero123.weights.loading import load_zero123
 from cascade_zero123.zero123.white import on_white
 
 from threestudio.cameras import orbit
-from threestudio.models.mesh_renderer import render_mesh
+from threestudio.mesh.renderer import render_mesh
 
 FOLDER = Path(__file__).parents[1] / "load" / "cascade-zero123-tiny"
 OBJECTS = 12

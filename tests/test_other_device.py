@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cascade_zero123.zero123.weights import save_zero123
+from cascade_zero123.zero123.weights.loading import save_zero123
 from PIL import Image
 from pretend_accelerator import HAS_PYTHON_BACKENDS
 from tiny_zero123 import ball_picture, convolutional_model, save_tiny_cascade

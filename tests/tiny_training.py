@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cascade_zero123.zero123.weights import save_zero123
+from cascade_zero123.zero123.weights.loading import save_zero123
 from omegaconf import OmegaConf
 from PIL import Image
 from tiny_zero123 import EPSILON, SIZE, tiny_model

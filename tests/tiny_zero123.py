@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from cascade_zero123.zero123.architecture import Architecture, build_model
 from cascade_zero123.zero123.model import Zero123
-from cascade_zero123.zero123.weights import save_zero123
+from cascade_zero123.zero123.weights.loading import save_zero123
 
 SIZE, LATENT_CHANNELS, EMBEDDING = 16, 12, 8
 ZERO_SNR_V = {

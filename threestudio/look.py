@@ -15,10 +15,10 @@ import torch
 
 import threestudio
 from threestudio.cost import Cost, cost_of
-from threestudio.data.picture import Picture, prepare_picture
-from threestudio.data.read_picture import open_picture
-from threestudio.data.white_parts import white_share
 from threestudio.elevation import Elevation, elevation_of
+from threestudio.picture.picture import Picture, prepare_picture
+from threestudio.picture.read_picture import open_picture
+from threestudio.picture.white import white_share
 from threestudio.utils.config import load_config
 
 WHITE_SHARE = 0.02  # of the object: fewer nearly white pixels are not worth a line

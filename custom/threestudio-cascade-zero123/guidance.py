@@ -29,13 +29,13 @@ from .cascade.models import CascadeModels, Residence
 from .cascade.settings import CascadeConfig, stages_of
 from .cascade.source import FurtherPictures, given_views, object_ratio, read_rgba
 from .cascade.stages import Cascade, console_bars
-from .errors import UserError
-from .ranges import one_of, within
+from .common.errors import UserError
+from .common.ranges import one_of, within
+from .common.seeding import LARGEST_SEED, draw_generator
+from .novel_view.output import save_views
 from .sds import WEIGHTINGS, loss_with_gradient, sds_gradient
-from .seeding import LARGEST_SEED, draw_generator
 from .step_pictures import pictures_of_step
 from .views import Cameras, Views
-from .views_output import save_views
 from .zero123.encoding import ENCODER_GRADIENTS, Encoding
 from .zero123.model import Context
 from .zero123.precision import dtype_of

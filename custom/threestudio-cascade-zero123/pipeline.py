@@ -26,12 +26,12 @@ from torch import Tensor
 from .cascade.models import LoadedModels
 from .cascade.source import centred, read_rgba, view_for
 from .cascade.stages import NEARBY_DEG, Cascade, Sampling, Stage, angle_pairs, console_bars
-from .errors import UserError
-from .novel_view import TargetSampling, novel_views, target_poses
+from .common.errors import UserError
+from .novel_view.sampling import TargetSampling, novel_views, target_poses
 from .views import Cameras, Views
 from .zero123.model import Zero123
 from .zero123.sampler import Progress
-from .zero123.weights import announce, load_zero123
+from .zero123.weights.loading import announce, load_zero123
 
 OUTPUT_TYPES = ("pil", "np", "pt")
 

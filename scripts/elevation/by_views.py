@@ -107,7 +107,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     load_extensions(ROOT / "custom")
-    from cascade_zero123.zero123.weights import load_zero123
+    from cascade_zero123.zero123.weights.loading import load_zero123
 
     model = load_zero123(options.weights)
     for folder in options.folders:

@@ -13,8 +13,8 @@ from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
 from threestudio import cameras
+from threestudio.mesh.atlas import pad
 from threestudio.mesh.mesh import Mesh, TexturedMesh
-from threestudio.models.texture_atlas import pad
 
 CELLS = 256  # of the sheets, along the picture's side
 

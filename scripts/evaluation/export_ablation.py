@@ -13,11 +13,11 @@ import torch
 
 import threestudio
 from evaluation.scores import Truth, picture_score, score
+from threestudio.mesh.files import read_glb, write_glb
+from threestudio.mesh.reference_view import ReferenceView
 from threestudio.mesh.surface_stage import SurfaceConfig
-from threestudio.models.mesh_io import read_glb, write_glb
-from threestudio.models.reference_view import ReferenceView
 from threestudio.systems.refinement import refined_surface
-from threestudio.systems.source_picture import source_of_run
+from threestudio.systems.run_pictures import source_of_run
 from threestudio.utils.atomic import atomic_path
 from threestudio.utils.checkpoint import load_checkpoint
 from threestudio.utils.config import load_config

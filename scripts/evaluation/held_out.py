@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from cascade_zero123.cascade.cache import weights_fingerprint
 from cascade_zero123.cascade.stages import NEARBY_DEG
-from cascade_zero123.errors import UserError
-from cascade_zero123.seeding import draw_generator
+from cascade_zero123.common.errors import UserError
+from cascade_zero123.common.seeding import draw_generator
 from cascade_zero123.training.rendered_views import NEARBY_VIEWS, PackedViews
 from cascade_zero123.views import Cameras, Views
 from cascade_zero123.zero123.model import Zero123

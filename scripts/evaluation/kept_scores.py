@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cascade_zero123.errors import UserError
+from cascade_zero123.common.errors import UserError
 
 from threestudio.utils.atomic import atomic_path
 

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from cascade_zero123.cascade.cache import weights_fingerprint
 from cascade_zero123.cascade.stages import NEARBY_DEG, angle_pairs
-from cascade_zero123.errors import UserError
+from cascade_zero123.common.errors import UserError
 from cascade_zero123.pipeline import CascadeZero123Pipeline
-from cascade_zero123.zero123.weights import weights_files
+from cascade_zero123.zero123.weights.loading import weights_files
 
 from threestudio.errors import nearest_name
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_zero123.cascade.stages import NEARBY_DEG, Sampling
-from cascade_zero123.errors import UserError
+from cascade_zero123.common.errors import UserError
 from cascade_zero123.zero123.model import Zero123
 from tqdm import tqdm
 

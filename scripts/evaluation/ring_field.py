@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from cascade_zero123.seeding import draw_generator
+from cascade_zero123.common.seeding import draw_generator
 from jaxtyping import Float
 from torch import Tensor
 

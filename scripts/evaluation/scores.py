@@ -19,8 +19,8 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from threestudio import cameras
-from threestudio.models.mesh_renderer import render_mesh
-from threestudio.models.reference_view import ReferenceView
+from threestudio.mesh.reference_view import ReferenceView
+from threestudio.mesh.renderer import render_mesh
 
 FOVY_DEG, DISTANCE = 20.0, 3.8  # as the bundled model was trained
 SOURCE_ELEVATION_DEG, SOURCE_AZIMUTH_DEG, SOURCE_SIZE = 10.0, 0.0, 512

@@ -22,12 +22,12 @@ import torch
 from cascade_zero123.cascade.models import LoadedModels
 from cascade_zero123.cascade.source import as_model_sees, read_rgba, view_for
 from cascade_zero123.cascade.stages import Cascade, Stage
-from cascade_zero123.errors import UserError
+from cascade_zero123.common.errors import UserError
+from cascade_zero123.common.seeding import draw_generator
 from cascade_zero123.metrics import Score, Unavailable, clip_score, mean_score, perceptual, psnr, score, ssim
 from cascade_zero123.metrics.lpips import why_no_lpips
-from cascade_zero123.novel_view import TargetSampling, novel_views
+from cascade_zero123.novel_view.sampling import TargetSampling, novel_views
 from cascade_zero123.pipeline import CascadeZero123Pipeline, prompt_sampling
-from cascade_zero123.seeding import draw_generator
 from cascade_zero123.views import Cameras, Views
 from cascade_zero123.zero123.pose import pose_from_world_to_camera
 from jaxtyping import Float

@@ -16,7 +16,7 @@ from rendering.views import view_angles
 from torch import Tensor
 
 from threestudio.cameras import orbit
-from threestudio.models.mesh_renderer import render_mesh
+from threestudio.mesh.renderer import render_mesh
 
 NEEDED = (
     *("split", "seed", "detail"),

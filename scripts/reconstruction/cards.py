@@ -8,7 +8,7 @@ from urllib.parse import quote
 from evaluation.paper_tables import ARROWS, DIGITS
 
 from reconstruction.job import LOG, Job, Result
-from threestudio.models.mesh_io import read_glb
+from threestudio.mesh.files import read_glb
 from threestudio.utils.files import regular_file
 from threestudio.utils.progress import minutes
 from threestudio.web.embedding import file_text, mesh_text, picture_uri

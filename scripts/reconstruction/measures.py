@@ -26,7 +26,7 @@ from cascade_zero123.metrics import (
     score,
     ssim,
 )
-from cascade_zero123.zero123.kept import kept_model
+from cascade_zero123.zero123.reuse import kept_model
 from cascade_zero123.zero123.white import on_white
 from jaxtyping import Float, UInt8
 from numpy import ndarray
@@ -37,8 +37,8 @@ from torch import Tensor
 from reconstruction.job import Job, Result
 from threestudio import cameras
 from threestudio.errors import UserError
-from threestudio.models.mesh_io import read_glb
-from threestudio.models.mesh_renderer import render_mesh
+from threestudio.mesh.files import read_glb
+from threestudio.mesh.renderer import render_mesh
 from threestudio.utils.atomic import atomic_path
 from threestudio.utils.named_weights import named_weights
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_zero123.cascade.cache import weights_fingerprint
-from cascade_zero123.zero123.weights import weights_files
+from cascade_zero123.zero123.weights.loading import weights_files
 
 from reconstruction.batch import refuse_other_settings
 from reconstruction.job import Job, read_json

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from cascade_zero123.zero123.kept import keep_models
+from cascade_zero123.zero123.reuse import keep_models
 
 import threestudio
 from reconstruction.job import DONE, FAILED, LOG, RESULT, Job, Result, write_result

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from relief.framing import framed
 from relief.truth import Caster, TrueRelief
-from threestudio.models.mesh_renderer import Light
+from threestudio.mesh.renderer import Light
 from threestudio.relief.network import LAYERS, LAYERS_SIZE, SIZE
 from threestudio.utils.atomic import atomic_path
 

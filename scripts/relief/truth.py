@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from relief.framing import HALF_HEIGHT, Framing
 from threestudio import cameras
-from threestudio.models.mesh_renderer import Light, downsampled, embree_scene, interpolated, surfaces_of, trace
+from threestudio.mesh.renderer import Light, downsampled, embree_scene, interpolated, surfaces_of, trace
 from threestudio.relief.network import LAYER_OFFSETS, LAYERS_SIZE, SIZE
 
 CELLS = 96  # of the filled grid, along the object's largest side

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from threestudio.models.mesh_renderer import AMBIENT, LIGHT_ELEVATION_DEG
+from threestudio.mesh.renderer import AMBIENT, LIGHT_ELEVATION_DEG
 
 AMBIENTS, ELEVATIONS_DEG = (0.4, 1.0), (-10.0, 85.0)
 

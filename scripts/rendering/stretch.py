@@ -10,7 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from PIL import Image
 
-from threestudio.models.mesh_renderer import base_colour
+from threestudio.mesh.renderer import base_colour
 
 STRETCH = 0.25  # of the logarithm of each axis' scale, at most
 RECOLOURED = 0.5  # of the variants; within one, each material with the same probability

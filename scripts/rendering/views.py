@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from rendering.lights import DiffuseLight, usual_light
 from threestudio.cameras import orbit
-from threestudio.models.mesh_renderer import render_mesh
+from threestudio.mesh.renderer import render_mesh
 
 FRONT_HALF_WIDTH_DEG = 50.0
 SOURCE_ELEVATION_DEG = (-5.0, 25.0)

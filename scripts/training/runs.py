@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_zero123.cascade.cache import weights_fingerprint
-from cascade_zero123.zero123.weights import weights_files
+from cascade_zero123.zero123.weights.loading import weights_files
 
 from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path

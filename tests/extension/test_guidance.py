@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from cascade_zero123.sds import sds_gradient
 from cascade_zero123.zero123.sampler import guided_output, x0_and_epsilon
-from cascade_zero123.zero123.weights import save_zero123
+from cascade_zero123.zero123.weights.loading import save_zero123
 from diffusers.models.attention_processor import AttnProcessor2_0
 from PIL import Image
 from tiny_zero123 import EPSILON, SIZE, ball_picture, save_tiny_cascade, tiny_model

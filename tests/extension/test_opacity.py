@@ -6,10 +6,10 @@ import torch
 from cascade_zero123.cascade.models import LoadedModels
 from cascade_zero123.cascade.source import view_for
 from cascade_zero123.cascade.stages import Cascade, Stage
-from cascade_zero123.errors import UserError
-from cascade_zero123.novel_view import TargetSampling, novel_views, target_poses
+from cascade_zero123.common.errors import UserError
+from cascade_zero123.novel_view.sampling import TargetSampling, novel_views, target_poses
 from cascade_zero123.views import Cameras
-from cascade_zero123.zero123.weights import load_zero123, save_zero123
+from cascade_zero123.zero123.weights.loading import load_zero123, save_zero123
 from cascade_zero123.zero123.white import as_seen, difference_from_white
 from tiny_zero123 import SIZE, ball_picture, save_tiny_cascade, tiny_model
 

@@ -5,7 +5,7 @@ import cascade_zero123.pipeline
 import numpy as np
 import pytest
 import torch
-from cascade_zero123.errors import UserError
+from cascade_zero123.common.errors import UserError
 from cascade_zero123.pipeline import CascadeZero123Pipeline
 from PIL import Image
 from tiny_zero123 import SIZE, ball_picture, save_tiny_cascade, tiny_model

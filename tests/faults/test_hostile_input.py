@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import threestudio
-from threestudio.data.picture import prepare_picture
 from threestudio.errors import UserError
+from threestudio.picture.picture import prepare_picture
 from threestudio.utils.checkpoint import load_checkpoint
 from threestudio.utils.config import dump_config, load_config, parse_structured
 from threestudio.utils.console import one_line

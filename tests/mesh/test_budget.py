@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import trimesh
 
+from threestudio.mesh.atlas import unwrap
 from threestudio.mesh.budget import within_budget
 from threestudio.mesh.crossings import crossing_edges
 from threestudio.mesh.description import described, small_charts
 from threestudio.mesh.mesh import Mesh
 from threestudio.mesh.topology import Topology
-from threestudio.models.texture_atlas import unwrap
 
 
 def as_mesh(given: trimesh.Trimesh) -> Mesh:

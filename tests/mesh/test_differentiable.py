@@ -7,8 +7,8 @@ import trimesh
 
 from threestudio import cameras
 from threestudio.mesh.differentiable import Camera, PlacedMesh
+from threestudio.mesh.renderer import render_mesh
 from threestudio.mesh.topology import Topology
-from threestudio.models.mesh_renderer import render_mesh
 
 SIZE = 48
 ANGLES = [torch.tensor([angle]) for angle in (10.0, 25.0, 3.8)]

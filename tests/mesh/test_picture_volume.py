@@ -8,9 +8,9 @@ from analytic_field import AnalyticGeometry, sphere, torus, union
 from threestudio import cameras
 from threestudio.mesh.mesh import Mesh
 from threestudio.mesh.picture_volume import PictureGrid, StartConfig, starting_surface
+from threestudio.mesh.reference_view import ReferenceView
+from threestudio.mesh.renderer import render_mesh
 from threestudio.mesh.topology import Topology
-from threestudio.models.mesh_renderer import render_mesh
-from threestudio.models.reference_view import ReferenceView
 
 ANGLES = [torch.tensor([angle], dtype=torch.float64) for angle in (10.0, 0.0, 3.8)]
 C2W = cameras.orbit(*ANGLES)[0]

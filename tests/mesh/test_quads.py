@@ -7,9 +7,9 @@ import pytest
 import trimesh
 
 from threestudio.errors import UserError
+from threestudio.mesh.files import write_obj
 from threestudio.mesh.mesh import Mesh, TexturedMesh
 from threestudio.mesh.quads import PACKAGE, in_quads
-from threestudio.models.mesh_io import write_obj
 
 
 def strip(quads: int) -> Mesh:

@@ -9,11 +9,11 @@ from scipy import ndimage
 import threestudio
 from threestudio import cameras
 from threestudio.errors import UserError
+from threestudio.mesh.files import read_glb, write_glb
 from threestudio.mesh.mesh import Mesh, TexturedMesh
+from threestudio.mesh.reference_view import ReferenceView
 from threestudio.mesh.topology import Topology
 from threestudio.models.exporters.mesh_exporter import MeshExporter
-from threestudio.models.mesh_io import read_glb, write_glb
-from threestudio.models.reference_view import ReferenceView
 
 SHAPE = union(sphere(0.4), torus(0.45, 0.12))
 FAST = {"max_faces": 6000, "texture_size": 512}

@@ -15,7 +15,7 @@ from reconstruction.pictures import find_pictures
 from reconstruction.plan import planned
 from reconstruction.worker import reason_of
 
-from threestudio.data.picture import prepare_picture
+from threestudio.picture.picture import prepare_picture
 from threestudio.utils.files import on_disk
 
 TINT = (0.9, 0.5, 0.1)

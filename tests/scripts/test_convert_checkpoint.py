@@ -6,8 +6,8 @@ import sys
 
 import pytest
 import torch
-from cascade_zero123.zero123.tensor_files import open_tensors
-from cascade_zero123.zero123.weights import announce, load_zero123, save_zero123
+from cascade_zero123.zero123.weights.loading import announce, load_zero123, save_zero123
+from cascade_zero123.zero123.weights.tensor_files import open_tensors
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file
 from script_loading import load_script
@@ -232,7 +232,7 @@ def test_an_interrupted_conversion_leaves_nothing_and_says_so(file, config, tmp_
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cascade_zero123.zero123.diffusers_folder.save_file", interrupted)
+    monkeypatch.setattr("cascade_zero123.zero123.weights.diffusers_folder.save_file", interrupted)
     assert run(file, tmp_path / "folder", "--config", config) == 130
     assert capsys.readouterr().err == f"stopped; {tmp_path / 'folder'} was not written\n"
     assert list(tmp_path.iterdir()) == []
@@ -256,7 +256,7 @@ def test_conversion_is_offered_for_large_files_only(file, config, caplog, monkey
     with caplog.at_level("INFO"):
         announce(file, model)
         assert "convert_checkpoint" not in caplog.text
-        monkeypatch.setattr("cascade_zero123.zero123.weights.WORTH_CONVERTING", 1000)
+        monkeypatch.setattr("cascade_zero123.zero123.weights.loading.WORTH_CONVERTING", 1000)
         announce(file, model)
         assert caplog.text.rstrip().endswith(f"python scripts/convert_checkpoint.py {file} {file.with_suffix('')}")
         announce(file, load_zero123(file, config=config, dtype=torch.bfloat16))
@@ -264,7 +264,7 @@ def test_conversion_is_offered_for_large_files_only(file, config, caplog, monkey
 
 
 def test_the_command_that_is_offered_makes_the_model_that_was_loaded(tmp_path, state, caplog, monkeypatch):
-    monkeypatch.setattr("cascade_zero123.zero123.weights.WORTH_CONVERTING", 1000)
+    monkeypatch.setattr("cascade_zero123.zero123.weights.loading.WORTH_CONVERTING", 1000)
     (tmp_path / "my weights").mkdir()
     config = write_config(tmp_path / "my weights")
     file = write_ckpt(tmp_path / "my weights/last", state)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cascade_zero123.zero123.weights import load_zero123
+from cascade_zero123.zero123.weights.loading import load_zero123
 from script_loading import load_script
 from tiny_training import config, curve, launch
 

@@ -19,9 +19,9 @@ import evaluate_reconstruction as command  # noqa: E402
 from evaluation import controls, objects, scores, summary  # noqa: E402
 
 from threestudio.errors import UserError  # noqa: E402
-from threestudio.models.mesh_io import read_glb, write_glb  # noqa: E402
-from threestudio.models.mesh_renderer import render_mesh  # noqa: E402
-from threestudio.models.reference_view import ReferenceView  # noqa: E402
+from threestudio.mesh.files import read_glb, write_glb  # noqa: E402
+from threestudio.mesh.reference_view import ReferenceView  # noqa: E402
+from threestudio.mesh.renderer import render_mesh  # noqa: E402
 from threestudio.utils.config import load_config  # noqa: E402
 
 CONFIG = REPOSITORY / "configs" / "cascade-zero123.yaml"

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from cascade_zero123.errors import UserError
+from cascade_zero123.common.errors import UserError
 from script_loading import load_script
 from tiny_training import ROOT, SIZE, config, packed_views
 

@@ -9,7 +9,7 @@ from PIL import Image
 from script_loading import load_script
 
 from threestudio.cameras import orbit
-from threestudio.models.mesh_renderer import render_mesh
+from threestudio.mesh.renderer import render_mesh
 
 make_objects = load_script("make_objects")
 

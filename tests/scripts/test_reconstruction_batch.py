@@ -3,7 +3,7 @@ import os
 
 import pytest
 from batch_stand_ins import PlayedEngine, done, make_job, save_pictures
-from cascade_zero123.zero123.weights import save_zero123
+from cascade_zero123.zero123.weights.loading import save_zero123
 from reconstruction import batch, ray_cluster
 from reconstruction.command import CASCADE
 from reconstruction.engine import WorkerDied

@@ -13,7 +13,7 @@ from relief.framing import HALF_HEIGHT, framed  # noqa: E402
 from relief.truth import Caster, FilledGrid  # noqa: E402
 from rendering.lights import DiffuseLight  # noqa: E402
 
-from threestudio.models.mesh_renderer import Light, render_mesh  # noqa: E402
+from threestudio.mesh.renderer import Light, render_mesh  # noqa: E402
 from threestudio.relief.network import LAYER_OFFSETS, LAYERS_SIZE, SIZE  # noqa: E402
 
 LIGHT = Light.in_the_world(*DiffuseLight(30.0))

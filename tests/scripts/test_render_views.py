@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from cascade_zero123.errors import UserError
+from cascade_zero123.common.errors import UserError
 from cascade_zero123.training.fitting_views import refuse_other_camera
 from cascade_zero123.training.rendered_views import open_views
 from cascade_zero123.zero123.model import Settings

@@ -2,7 +2,7 @@ import subprocess
 import sys
 
 import pytest
-from cascade_zero123.zero123.weights import save_zero123
+from cascade_zero123.zero123.weights.loading import save_zero123
 from script_loading import load_script
 from tiny_training import ROOT, config
 from tiny_zero123 import tiny_model

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from cascade_zero123.zero123.weights import load_zero123
+from cascade_zero123.zero123.weights.loading import load_zero123
 from script_loading import load_script
 from tiny_training import config
 from training import timed

@@ -2,12 +2,12 @@
 
 import pytest
 import yaml
-from cascade_zero123.zero123.weights import save_zero123
+from cascade_zero123.zero123.weights.loading import save_zero123
 from PIL import Image
 from tiny_zero123 import ball_picture, save_tiny_cascade, tiny_model
 
 import launch
-from threestudio.models.mesh_io import read_glb
+from threestudio.mesh.files import read_glb
 
 CONFIG = """
 name: tiny

@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
 
-from threestudio.data.white_parts import on_white
+from threestudio.picture.white import on_white
 from threestudio.systems.matting import without_white_fog
 
 RED, BLUE = (0.8, 0.1, 0.2), (0.1, 0.2, 0.7)

@@ -1,6 +1,6 @@
 import torch
 
-from threestudio.data.white_parts import whitish_share
+from threestudio.picture.white import whitish_share
 from threestudio.systems.warm_start import WarmStartViews
 from threestudio.views import Cameras
 

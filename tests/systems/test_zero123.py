@@ -7,7 +7,7 @@ from tiny_zero123 import ball_picture, save_tiny_cascade
 
 import threestudio
 from threestudio.errors import UserError
-from threestudio.systems.source_picture import source_of_run
+from threestudio.systems.run_pictures import source_of_run
 from threestudio.systems.zero123 import SDS, WARM_START
 from threestudio.utils.misc import set_seed
 

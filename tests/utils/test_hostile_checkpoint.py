@@ -7,7 +7,7 @@ import zipfile
 import pytest
 import torch
 from cascade_zero123.zero123 import pickle_nesting as extension_s
-from cascade_zero123.zero123.tensor_files import open_tensors
+from cascade_zero123.zero123.weights.tensor_files import open_tensors
 
 from threestudio.errors import UserError
 from threestudio.utils import pickle_nesting

@@ -108,8 +108,8 @@ def test_every_numeric_field_declares_its_range(name, config):
 
 
 def test_the_extension_declares_what_the_runtime_reads():
-    from cascade_zero123.ranges import one_of as theirs_of
-    from cascade_zero123.ranges import within as theirs
+    from cascade_zero123.common.ranges import one_of as theirs_of
+    from cascade_zero123.common.ranges import within as theirs
 
     ours, others = within(1.0, 0, 2, "steps", schedule=True), theirs(1.0, 0, 2, "steps", schedule=True)
     assert dict(ours.metadata) == dict(others.metadata)

@@ -15,7 +15,7 @@ import pytest
 from batch_stand_ins import save_pictures, square
 from web.studio_stand_ins import opaque_noise, until
 
-from threestudio.models.mesh_io import write_glb
+from threestudio.mesh.files import write_glb
 
 pytestmark = pytest.mark.page
 TESTS = Path(__file__).parents[1]

@@ -18,9 +18,6 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 import threestudio
-from threestudio.data.cut_out import METHODS
-from threestudio.data.further_pictures import further_pictures
-from threestudio.data.picture import Picture, prepare_picture
 from threestudio.data.resolutions import Resolution, ResolutionSchedule
 from threestudio.data.uncond import (
     DISTANCES,
@@ -33,7 +30,10 @@ from threestudio.data.uncond import (
     RandomCameraDataset,
     RandomCameraIterableDataset,
 )
-from threestudio.data.white_parts import white_share, without_white
+from threestudio.picture.cut_out import METHODS
+from threestudio.picture.further_pictures import further_pictures
+from threestudio.picture.picture import Picture, prepare_picture
+from threestudio.picture.white import white_share, without_white
 from threestudio.utils.base import Updateable
 from threestudio.utils.config import parse_structured
 from threestudio.utils.misc import get_seed, step_generator

@@ -19,11 +19,11 @@ from scipy import ndimage
 from torch import Tensor
 
 from threestudio.cameras import pixel_size
+from threestudio.mesh.cleaning import smooth
 from threestudio.mesh.mesh import Mesh
 from threestudio.mesh.missing_columns import AROUND, with_missing_columns
+from threestudio.mesh.reference_view import ReferenceView
 from threestudio.mesh.surface_nets import surface_nets
-from threestudio.models.mesh_cleaning import smooth
-from threestudio.models.reference_view import ReferenceView
 from threestudio.utils.ranges import within
 
 Density = Callable[[Float[Tensor, "point 3"]], Float[Tensor, "point 1"]]

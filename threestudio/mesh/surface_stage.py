@@ -22,9 +22,9 @@ from threestudio.mesh.differentiable import Camera, PlacedMesh
 from threestudio.mesh.large_steps import SmoothPositions, UniformAdam
 from threestudio.mesh.mesh import Mesh
 from threestudio.mesh.picture_volume import StartConfig
+from threestudio.mesh.reference_view import ReferenceView
 from threestudio.mesh.topology import Topology
 from threestudio.mesh.view_colors import FieldView
-from threestudio.models.reference_view import ReferenceView
 from threestudio.utils.misc import step_generator
 from threestudio.utils.ranges import within
 

@@ -228,22 +228,22 @@ class BaseLift3DSystem(BaseSystem):
 
     def save_obj(self, filename: str, **params: Any) -> list[Path]:
         """With its material and texture, where it has them."""
-        from threestudio.models.mesh_io import write_obj
+        from threestudio.mesh.files import write_obj
 
         return write_obj(self.get_save_path(filename), **params)
 
     def save_glb(self, filename: str, **params: Any) -> list[Path]:
-        from threestudio.models.mesh_io import write_glb
+        from threestudio.mesh.files import write_glb
 
         return write_glb(self.get_save_path(filename), **params)
 
     def save_ply(self, filename: str, **params: Any) -> list[Path]:
-        from threestudio.models.mesh_io import write_ply
+        from threestudio.mesh.files import write_ply
 
         return write_ply(self.get_save_path(filename), **params)
 
     def save_stl(self, filename: str, **params: Any) -> list[Path]:
-        from threestudio.models.mesh_io import write_stl
+        from threestudio.mesh.files import write_stl
 
         return write_stl(self.get_save_path(filename), **params)
 

@@ -17,12 +17,12 @@ import threestudio
 from threestudio import cameras
 from threestudio.errors import UserError
 from threestudio.mesh.differentiable import Camera
+from threestudio.mesh.isosurface import IsosurfaceSettings, level_of_field
 from threestudio.mesh.mesh import Mesh
 from threestudio.mesh.picture_volume import starting_surface
+from threestudio.mesh.reference_view import ReferenceView
 from threestudio.mesh.surface_stage import SurfaceConfig, SurfaceFit, field_targets, picture_target
 from threestudio.mesh.view_colors import FieldView, RefinedSurface
-from threestudio.models.isosurface import IsosurfaceSettings, level_of_field
-from threestudio.models.reference_view import ReferenceView
 from threestudio.utils.checkpoint import load_checkpoint, save_checkpoint
 from threestudio.utils.misc import get_seed
 from threestudio.utils.progress import stage

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from threestudio.data.white_parts import on_white, whitish_share
+from threestudio.picture.white import on_white, whitish_share
 from threestudio.systems.matting import with_full_colors, without_white_fog
 from threestudio.utils.misc import get_seed, step_generator
 from threestudio.views import Cameras

@@ -20,7 +20,7 @@ from threestudio.mesh.surface_stage import SurfaceConfig
 from threestudio.systems import losses
 from threestudio.systems.base import BaseLift3DSystem
 from threestudio.systems.refinement import refined_surface
-from threestudio.systems.source_picture import carve, hand_picture_over, save_overview, source_of_run
+from threestudio.systems.run_pictures import carve, hand_picture_over, save_overview, source_of_run
 from threestudio.systems.warm_start import WarmStartViews
 from threestudio.utils.misc import get_seed, step_generator
 from threestudio.utils.ranges import one_of, within

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from threestudio.errors import UserError
-from threestudio.models.mesh_io import read_glb
+from threestudio.mesh.files import read_glb
 from threestudio.web.embedding import mesh_text
 from threestudio.web.jobs import Job, State
 from threestudio.web.limits import plain_name

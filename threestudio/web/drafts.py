@@ -17,12 +17,12 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
-from threestudio.data.cut_out import METHODS
-from threestudio.data.picture import prepare_picture
-from threestudio.data.read_picture import read_picture
-from threestudio.data.u2netp import is_there
 from threestudio.errors import UserError
 from threestudio.look import Look, look_at, messages
+from threestudio.picture.cut_out import METHODS
+from threestudio.picture.picture import prepare_picture
+from threestudio.picture.read_picture import read_picture
+from threestudio.picture.u2netp import is_there
 from threestudio.utils.atomic import atomic_path
 from threestudio.web.limits import plain_name, refuse_large, suffix_of
 

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from threestudio.data.read_picture import open_picture
 from threestudio.errors import UserError
+from threestudio.picture.read_picture import open_picture
 
 MOST_BYTES = 32 << 20  # of a request
 MOST_PIXELS = 64_000_000  # of a picture

@@ -19,10 +19,10 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import nn
 
-from ..errors import UserError
-from ..zero123.kept import kept
+from ..common.errors import UserError
 from ..zero123.model import Zero123
-from ..zero123.weights import announce, load_zero123, weights_files
+from ..zero123.reuse import kept
+from ..zero123.weights.loading import announce, load_zero123, weights_files
 from .cache import weights_fingerprint
 
 SHAREABLE = ("unet", "vae", "image_encoder", "cc_projection")

@@ -19,9 +19,9 @@ from omegaconf import OmegaConf
 
 from threestudio.utils.config import parse_structured
 
-from ..errors import UserError
-from ..ranges import one_of, within
-from ..seeding import LARGEST_SEED
+from ..common.errors import UserError
+from ..common.ranges import one_of, within
+from ..common.seeding import LARGEST_SEED
 from ..zero123.sampler import MOST_STEPS, SCALES
 from .models import Choice
 from .stages import NEARBY_DEG, Sampling, Stage, angle_pairs

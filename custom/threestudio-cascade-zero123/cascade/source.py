@@ -10,8 +10,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from ..errors import UserError
-from ..files import regular_file
+from ..common.errors import UserError
+from ..common.files import regular_file
 from ..views import Cameras, Views
 from ..zero123.model import Zero123
 from ..zero123.white import as_seen

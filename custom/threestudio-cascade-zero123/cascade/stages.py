@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 import threestudio
 
-from ..errors import UserError
+from ..common.errors import UserError
 from ..views import Cameras, Views, eight_bit
 from ..zero123.model import Zero123
 from ..zero123.sampler import Progress, noise_like_latents, sample_ddim

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from ..errors import UserError
+from ..common.errors import UserError
 from ..zero123.architecture import PUBLISHED
 from ..zero123.model import CLIP_MEAN, CLIP_STD, Zero123
 from .score import Unavailable

@@ -10,9 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from ..errors import UserError
-from ..ranges import within
-from ..seeding import LARGEST_SEED, draw_generator
+from ..common.errors import UserError
+from ..common.ranges import within
+from ..common.seeding import LARGEST_SEED, draw_generator
 from ..views import Cameras, Views
 from ..zero123.white import as_seen
 from .mixed_views import MixedViews

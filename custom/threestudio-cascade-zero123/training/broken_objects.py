@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import threestudio
 
-from ..errors import UserError
+from ..common.errors import UserError
 
 SAID_IN_FULL = 20
 TRIED_AT_LEAST = 100  # objects, or all, before their share says something

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 import threestudio
 from threestudio.utils.config import parse_structured
 
-from ..errors import UserError
-from ..seeding import draw_generator
+from ..common.errors import UserError
+from ..common.seeding import draw_generator
 from ..views import Views
 from ..zero123.white import as_seen
 from .batches import RenderedViewsConfig, TrainingViews

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import UserError
+from ..common.errors import UserError
 from ..zero123.model import Settings
 from .batches import RenderedViewsConfig
 from .mixed_views import MixedViews

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..errors import UserError
+from ..common.errors import UserError
 from ..views import Cameras
 from .random_views import RandomViews
 from .rendered_views import PackedViews

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-from ..errors import UserError, one_line
-from ..files import read_json, regular_file
+from ..common.errors import UserError, one_line
+from ..common.files import read_json, regular_file
 
 META = "meta.json"
 REMEDY = "make it again with scripts/render_views.py --packed"

@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ..cascade.stages import NEARBY_DEG, Sampling, angle_pairs, sample_views
-from ..ranges import within
+from ..common.ranges import within
 from ..views import Cameras, Views, eight_bit
 from ..zero123.model import Zero123
 from ..zero123.sampler import MOST_STEPS, SCALES

@@ -18,7 +18,7 @@ from jaxtyping import Float, Float32, Int, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from ..errors import UserError
+from ..common.errors import UserError
 from ..views import Cameras
 from ..zero123.pose import pose_from_world_to_camera
 from .broken_objects import BrokenObjects

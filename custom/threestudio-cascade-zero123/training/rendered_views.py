@@ -15,8 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..cascade.stages import NEARBY_DEG
-from ..errors import UserError
-from ..project import advice
+from ..common.errors import UserError
+from ..common.project import advice
 from ..views import Cameras
 from ..zero123.pose import pose_from_world_to_camera
 from .packed_files import META, open_cameras, open_images, read_meta

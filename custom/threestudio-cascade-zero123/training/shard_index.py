@@ -18,8 +18,8 @@ from numpy import ndarray
 
 import threestudio
 
-from ..errors import UserError
-from ..files import regular_file
+from ..common.errors import UserError
+from ..common.files import regular_file
 
 FORMAT = 1
 MEMBER = re.compile(r"(?:\./)?(.+)[/.](\d{3})\.(png|npy)")

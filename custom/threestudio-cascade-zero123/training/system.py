@@ -25,15 +25,15 @@ from threestudio.utils.config import parse_structured
 
 from .. import versions
 from ..cascade.stages import console_bars
-from ..errors import UserError
-from ..ranges import within
-from ..seeding import LARGEST_SEED, draw_generator
+from ..common.errors import UserError
+from ..common.ranges import within
+from ..common.seeding import LARGEST_SEED, draw_generator
 from ..views import Views
 from ..zero123.architecture import Architecture, build_model
-from ..zero123.diffusers_folder import save_cascade
 from ..zero123.model import Zero123
 from ..zero123.patch_autoencoder import PatchAutoencoder
-from ..zero123.weights import announce, load_zero123, save_zero123
+from ..zero123.weights.diffusers_folder import save_cascade
+from ..zero123.weights.loading import announce, load_zero123, save_zero123
 from .conditions import context_of, drop_conditions
 from .ema import update_ema, warmed_up_decay
 from .encoder_fit import fit_image_encoder

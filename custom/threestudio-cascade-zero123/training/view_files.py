@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image
 
-from ..errors import one_line
+from ..common.errors import one_line
 from .packed_files import are_cameras
 
 VIEW_FILE = re.compile(r"(\d{3})\.(png|npy)")

@@ -10,8 +10,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import UserError, one_line
-from ..files import read_text
+from ..common.errors import UserError, one_line
+from ..common.files import read_text
 from .view_files import VIEW_FILE, BrokenView
 
 LIST = "valid_paths.json"

@@ -14,7 +14,7 @@ import numpy as np
 
 import threestudio
 
-from ..errors import UserError
+from ..common.errors import UserError
 from .shard_index import joined, shard_index
 from .view_files import BrokenView
 

@@ -9,8 +9,8 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from ..errors import UserError, one_line
-from ..ranges import refuse_numbers
+from ..common.errors import UserError, one_line
+from ..common.ranges import refuse_numbers
 from .model import NETWORK, SCHEDULER, Zero123, settings_of
 from .patch_autoencoder import PatchAutoencoder
 

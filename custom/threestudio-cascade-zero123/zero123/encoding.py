@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from ..errors import UserError
-from ..seeding import draw_generator
+from ..common.errors import UserError
+from ..common.seeding import draw_generator
 from .model import Zero123
 
 ENCODER_GRADIENTS = ("exact", "recomputed", "linear", "small")

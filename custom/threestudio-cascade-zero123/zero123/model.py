@@ -22,8 +22,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import CLIPVisionModelWithProjection
 
-from ..errors import UserError
-from ..ranges import Bounds, refuse_numbers, within
+from ..common.errors import UserError
+from ..common.ranges import Bounds, refuse_numbers, within
 
 # Of the arguments of the networks' and the scheduler's classes, by diffusers' and transformers' names.
 WIDTH, COUNT = (1, 1 << 16), (1, 1024)

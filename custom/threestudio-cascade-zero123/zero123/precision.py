@@ -14,7 +14,7 @@ import platform
 
 import torch
 
-from ..errors import UserError
+from ..common.errors import UserError
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 PRECISIONS = ("auto", *DTYPES)

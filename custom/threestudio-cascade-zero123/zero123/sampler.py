@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..errors import UserError
+from ..common.errors import UserError
 from .model import Context, Zero123
 
 Progress = Callable[[int, int], None]

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from cascade_zero123.errors import UserError
+from cascade_zero123.common.errors import UserError
 from cascade_zero123.metrics import ClipScore, Unavailable, clip_score
 from cascade_zero123.zero123.architecture import PUBLISHED
 from cascade_zero123.zero123.model import CLIP_MEAN, CLIP_STD

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from cascade_zero123.errors import UserError
-from cascade_zero123.seeding import draw_generator
+from cascade_zero123.common.errors import UserError
+from cascade_zero123.common.seeding import draw_generator
 from cascade_zero123.training.batches import RenderedViewsConfig, TrainingViews
 from cascade_zero123.training.datamodule import RenderedViewsDataModule, ValidationViews
 from cascade_zero123.training.prompts import PromptsConfig

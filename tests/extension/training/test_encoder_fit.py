@@ -1,5 +1,5 @@
 import torch
-from cascade_zero123.seeding import draw_generator
+from cascade_zero123.common.seeding import draw_generator
 from cascade_zero123.training.encoder_fit import fit_image_encoder, latents_of_patches, thumbnails
 from tiny_zero123 import SIZE, tiny_model
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from cascade_zero123.errors import UserError
+from cascade_zero123.common.errors import UserError
 from cascade_zero123.training.fitting_views import views_for
 from cascade_zero123.zero123.model import Settings
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from cascade_zero123.errors import UserError
-from cascade_zero123.seeding import draw_generator
+from cascade_zero123.common.errors import UserError
+from cascade_zero123.common.seeding import draw_generator
 from cascade_zero123.training.batches import RenderedViewsConfig, TrainingViews
 from cascade_zero123.training.fitting_views import checked_shares, training_set
 from cascade_zero123.training.mixed_views import MixedViews

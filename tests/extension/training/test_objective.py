@@ -1,6 +1,6 @@
 import pytest
 import torch
-from cascade_zero123.seeding import draw_generator
+from cascade_zero123.common.seeding import draw_generator
 from cascade_zero123.training.ema import update_ema, warmed_up_decay
 from cascade_zero123.training.objective import (
     draw_condition_dropout,

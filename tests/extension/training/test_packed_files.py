@@ -8,7 +8,7 @@ import tarfile
 
 import numpy as np
 import pytest
-from cascade_zero123.errors import UserError
+from cascade_zero123.common.errors import UserError
 from cascade_zero123.training import shard_index
 from cascade_zero123.training.fitting_views import refuse_other_camera
 from cascade_zero123.training.packed_files import are_cameras, read_meta

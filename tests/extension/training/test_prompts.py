@@ -1,7 +1,7 @@
 import pytest
 import torch
 from cascade_zero123.cascade.stages import Sampling, Stage
-from cascade_zero123.seeding import draw_generator
+from cascade_zero123.common.seeding import draw_generator
 from cascade_zero123.training.prompts import ExamplePool, PromptsConfig, prompt_cameras, with_prompts
 from cascade_zero123.views import Cameras, Views
 from cascade_zero123.zero123.pose import pose_token

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cascade_zero123.zero123.weights import load_zero123
+from cascade_zero123.zero123.weights.loading import load_zero123
 from tiny_training import ROOT, config, curve, launch, losses, xl_config
 
 

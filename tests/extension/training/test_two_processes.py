@@ -21,7 +21,7 @@ import launch
 from threestudio.extensions import load_extensions
 load_extensions(launch.CUSTOM)
 import threestudio
-from cascade_zero123.seeding import draw_generator
+from cascade_zero123.common.seeding import draw_generator
 from cascade_zero123.training.conditions import POSE_KEYS
 from tiny_zero123 import SIZE
 from threestudio.utils.config import load_config

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from cascade_zero123.seeding import draw_generator
+from cascade_zero123.common.seeding import draw_generator
 from cascade_zero123.training.prompts import PromptsConfig
 from cascade_zero123.training.validation import base_views, refiner_views
 from cascade_zero123.views import Cameras, Views

@@ -8,8 +8,8 @@ import tarfile
 import numpy as np
 import pytest
 import torch
-from cascade_zero123.errors import UserError
-from cascade_zero123.seeding import draw_generator
+from cascade_zero123.common.errors import UserError
+from cascade_zero123.common.seeding import draw_generator
 from cascade_zero123.training import broken_objects, random_views, shard_index
 from cascade_zero123.training.rendered_views import PackedViews, draw_views, open_views
 from cascade_zero123.zero123.white import on_white

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import threestudio
+from threestudio.mesh.reference_view import ReferenceView
 from threestudio.mesh.view_colors import RefinedSurface
-from threestudio.models.reference_view import ReferenceView
 from threestudio.utils.base import BaseObject
 
 

@@ -11,17 +11,17 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 import threestudio
+from threestudio.mesh import cleaning as mesh_cleaning
 from threestudio.mesh.apart import with_vertices_apart
+from threestudio.mesh.atlas import pad, rasterise, unwrap
+from threestudio.mesh.bake import field_albedo
 from threestudio.mesh.budget import within_budget
 from threestudio.mesh.description import described, small_charts
 from threestudio.mesh.mesh import Mesh, TexturedMesh
+from threestudio.mesh.projection import color_correction, project_picture
 from threestudio.mesh.quads import in_quads
 from threestudio.mesh.view_colors import colors_from_views
-from threestudio.models import mesh_cleaning
 from threestudio.models.exporters.base import Exporter, ExporterOutput
-from threestudio.models.image_projection import color_correction, project_picture
-from threestudio.models.texture_atlas import pad, rasterise, unwrap
-from threestudio.models.texture_bake import field_albedo
 from threestudio.utils.ranges import one_of, within
 
 FORMATS = ("glb", "obj", "obj-mtl", "ply", "stl")

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from threestudio.mesh.isosurface import IsosurfaceSettings, extract_isosurface
 from threestudio.mesh.mesh import Mesh
-from threestudio.models.isosurface import IsosurfaceSettings, extract_isosurface
 from threestudio.utils.base import BaseModule
 from threestudio.utils.ranges import within
 

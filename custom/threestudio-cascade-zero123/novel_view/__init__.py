@@ -1,0 +1,1 @@
+"""Novel views of one picture by two stages of sampling (Sec. 3.6), in either host."""

@@ -1,0 +1,1 @@
+"""A file to one view: read, cut out, framed."""
