@@ -22,7 +22,7 @@ from threestudio.extensions import load_extensions
 load_extensions(launch.CUSTOM)
 import threestudio
 from cascade_zero123.common.seeding import draw_generator
-from cascade_zero123.training.conditions import POSE_KEYS
+from cascade_zero123.views import Cameras, Views
 from tiny_zero123 import SIZE
 from threestudio.utils.config import load_config
 from pathlib import Path
@@ -36,8 +36,8 @@ system = threestudio.find(cfg.system_type)(cfg.system).train()
 
 def batch(rank):
     generator = draw_generator(0, "test", 0, rank)
-    poses = {key: 30 * torch.rand(3, 4, generator=generator) for key in POSE_KEYS}
-    return {"images": torch.rand(3, 4, 3, SIZE, SIZE, generator=generator), **poses}
+    cameras = Cameras.from_tensor(30 * torch.rand(3, 3, 4, generator=generator))
+    return Views(torch.rand(3, 4, 3, SIZE, SIZE, generator=generator), cameras)
 
 
 def loss(rank):

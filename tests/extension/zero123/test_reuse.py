@@ -28,7 +28,7 @@ def test_a_batch_loads_a_model_once_whichever_picture_asks(nothing_kept, tmp_pat
     kept.keep_models()
     second = guidance(folder)
     assert second.refiner is first.refiner is kept.kept_model(str(folder / "refiner"))
-    assert second.models.load_base() is first.models.load_base() is not first.refiner
+    assert second.models.load(0) is first.models.load(0) is not first.refiner
 
 
 def test_a_kept_model_gives_what_a_fresh_one_gives(nothing_kept, tmp_path):
