@@ -14,8 +14,7 @@ OVERLAP = 2  # cells by which a filled part reaches into what is there
 THINNEST = 1.2  # cells, half thickness
 ROUND = 2.5  # cells, half thickness up to which a part is taken for a rod and not for a sheet
 WHOLE = 0.9  # of a part's columns: then the field has it as a sheet, and not only fragments of it
-FOG_TRUST = 0.0003  # of an opaque column of fog in the depth of a filled part, beside its evenness (1)
-CERTAIN = 1e6  # the same of a full column
+CERTAIN = 1e6  # of a full column's depth, beside the evenness (1); of a column of fog the inverse
 AROUND = np.ones((3, 3), dtype=bool)  # a cell and its eight neighbours
 
 
@@ -93,13 +92,14 @@ def relaxed_depth(
 ) -> Float[np.ndarray, "row column"]:
     """The known middles of full columns, and of missing ones the middles that are as even as they can be.
 
-    They have the least sum of squared differences of neighbours (a stalk between two cherries is straight, a tail
-    stands upright) and, `FOG_TRUST` times each column's opacity, from the middle of its fog.
+    They have the least sum of squared differences of neighbours: a stalk between two cherries is straight, a tail
+    stands upright. The field's fog is asked only where no full column is beside them: the more it was trusted, the
+    farther meshes of known objects were from the truth (docs/results.md).
     """
     fog, total = middles(optical_depth)
     region = full | missing
     laplacian = sparse.csgraph.laplacian(neighbours(region))
-    trust = np.where(full, CERTAIN, FOG_TRUST * -np.expm1(-total) + 1.0 / CERTAIN)[region]
+    trust = np.where(full, CERTAIN, (1.0 - np.exp(-total) + 1.0 / CERTAIN) / CERTAIN)[region]
     usual = known[full].mean() if full.any() else np.average(fog, weights=total + 1.0 / CERTAIN)
     wanted = np.where(full, known, np.where(total > 0, fog, usual))[region]
     middle = known.copy()
