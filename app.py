@@ -35,17 +35,13 @@ def main(argv: list[str] | None = None) -> int:
         print(f"the page needs {', '.join(missing)}; run `make app`", file=sys.stderr)
         return 2
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_OFFLINE="1")  # before Gradio is imported
-    from threestudio.utils.console import one_line, set_up_console
+    from threestudio.utils.console import exit_code_of, set_up_console
 
     set_up_console(verbose=False)
     try:
         return serve(arguments)
     except Exception as error:
-        message = one_line(error)
-        if message is None:
-            raise
-        print(message, file=sys.stderr)
-        return 2
+        return exit_code_of(error)
 
 
 def serve(arguments: argparse.Namespace) -> int:

@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     choose_gpus(arguments.gpu or FIRST_GPU)
     # Only now, because torch reads the choice when it is imported.
-    from threestudio.utils.console import one_line, set_up_console
+    from threestudio.utils.console import one_line, quiet_libraries, set_up_console
     from threestudio.utils.interruption import Interrupted, Interruption
 
     set_up_console(arguments.verbose)
@@ -78,6 +78,8 @@ def main(argv: list[str] | None = None) -> int:
                 return 0
             from threestudio.run import run
 
+            if not arguments.verbose:
+                quiet_libraries()
             say_where_gpus_are_missing(arguments.gpu)
             run(arguments, overrides, interruption, CUSTOM)
     except Interrupted as stop:

@@ -15,7 +15,7 @@ from training.decay import decay_of
 from training.runs import refuse_what_is_no_key, trained
 
 from threestudio.errors import UserError as HostError
-from threestudio.utils.console import one_line
+from threestudio.utils.console import exit_code_of
 
 
 def main(args: argparse.Namespace, overrides: list[str]) -> None:
@@ -34,5 +34,4 @@ if __name__ == "__main__":
     try:
         main(options, keys)
     except (UserError, HostError, OSError) as error:
-        print(one_line(error) or error, file=sys.stderr)
-        sys.exit(2)
+        sys.exit(exit_code_of(error))

@@ -13,7 +13,7 @@ import sys
 from cascade_zero123.common.errors import UserError
 from evaluation import consistency, novel_views, table1
 
-from threestudio.utils.console import one_line
+from threestudio.utils.console import exit_code_of
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,8 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.main(options)
     except (UserError, OSError) as error:
-        print(one_line(error) or error, file=sys.stderr)
-        return 2
+        return exit_code_of(error)
     return 0
 
 

@@ -36,7 +36,7 @@ from tqdm import tqdm
 from training.runs import Run, refuse_what_is_no_key, trained
 
 from threestudio.errors import UserError as HostError
-from threestudio.utils.console import one_line
+from threestudio.utils.console import exit_code_of
 
 CONFIG = "configs/train-base.yaml"
 A = "system.architecture."
@@ -247,5 +247,4 @@ if __name__ == "__main__":
     try:
         main(options, keys)
     except (UserError, HostError, OSError) as error:
-        print(one_line(error) or error, file=sys.stderr)
-        sys.exit(2)
+        sys.exit(exit_code_of(error))

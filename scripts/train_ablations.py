@@ -15,7 +15,7 @@ from pathlib import Path
 from training.runs import ROOT, Run, refuse_what_is_no_key, trained
 
 from threestudio.errors import UserError
-from threestudio.utils.console import one_line
+from threestudio.utils.console import exit_code_of
 
 REFINER, BASE = "configs/train-refiner.yaml", "configs/train-base.yaml"
 # Prompts are what Base samples, never true views, and Base follows the Refiner by Eq. 13, which has no warm-up.
@@ -79,5 +79,4 @@ if __name__ == "__main__":
     try:
         main(options, keys)
     except (UserError, OSError) as error:
-        print(one_line(error) or error, file=sys.stderr)
-        sys.exit(2)
+        sys.exit(exit_code_of(error))

@@ -20,7 +20,7 @@ from training.runs import Run, refuse_what_is_no_key, trained
 from training.timed import device_of, train_within
 
 from threestudio.errors import UserError as HostError
-from threestudio.utils.console import one_line
+from threestudio.utils.console import exit_code_of
 
 BASE, REFINER = "configs/train-base.yaml", "configs/train-refiner.yaml"
 PARTS = ("base", "refiner")
@@ -63,5 +63,4 @@ if __name__ == "__main__":
     try:
         main(options, keys)
     except (UserError, HostError, OSError) as error:
-        print(one_line(error) or error, file=sys.stderr)
-        sys.exit(2)
+        sys.exit(exit_code_of(error))

@@ -1,5 +1,6 @@
 """Every test runs with shapes checked (jaxtyping + beartype), seeds fixed and one thread."""
 
+import logging
 import random
 import shutil
 from pathlib import Path
@@ -19,6 +20,24 @@ def toy_extension(tmp_path_factory):
     folder = tmp_path_factory.mktemp("custom")
     shutil.copy(Path(__file__).parent / "toy_extension.py", folder / "toy.py")
     return folder
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch, toy_extension):
+    """A folder with the config of `toy_run` and a picture; outputs are made in it."""
+    from toy_run import CONFIG
+
+    import launch
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(launch, "CUSTOM", toy_extension)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    logger = logging.getLogger("threestudio")
+    before = logger.handlers, logger.propagate, logger.level
+    (tmp_path / "x.yaml").write_text(CONFIG)
+    (tmp_path / "cat.png").touch()
+    yield tmp_path
+    logger.handlers, logger.propagate, logger.level = before
 
 
 @pytest.fixture(autouse=True)

@@ -38,7 +38,7 @@ LICENCES = {
 class Entry:
     """One model of a catalogue; `file` is its OBJ in the library's zip file, sides are in centimetres."""
 
-    library: Path
+    collection: Path
     key: str
     name: str
     creator: str
@@ -111,7 +111,7 @@ def unescaped(value: str) -> str:
 def entry(library: Path, fields: dict[str, str]) -> Entry:
     rotation = fields.get("modelRotation", "1 0 0 0 1 0 0 0 1")
     return Entry(
-        library=library,
+        collection=library,
         key=fields["id"],
         name=fields["name"],
         creator=fields.get("creator", ""),

@@ -23,7 +23,7 @@ def credits(entries: Sequence[Entry]) -> str:
     """Markdown: for each library its licence and authors, and each author's models by name."""
     libraries: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for entry in entries:
-        libraries[entry.library.stem][entry.creator or "unnamed author"].append(entry.name)
+        libraries[entry.collection.stem][entry.creator or "unnamed author"].append(entry.name)
     parts = [HEAD]
     for library, authors in sorted(libraries.items()):
         licence = LICENCES.get(library, "see the package")

@@ -28,7 +28,7 @@ def write_model(entry: Entry, path: Path) -> None:
 
 def load_obj(entry: Entry) -> trimesh.Scene:
     """With the materials and textures that lie beside it in the zip file."""
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(entry.library) as archive:
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(entry.collection) as archive:
         beside = entry.file.rpartition("/")[0] + "/"
         archive.extractall(folder, [name for name in archive.namelist() if name.startswith(beside)])
         scene = trimesh.load_scene(Path(folder) / entry.file, process=False)

@@ -21,7 +21,7 @@ from reconstruction.report import save_report
 from reconstruction.tables import Results, save_csv, summary
 from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
-from threestudio.utils.console import one_line
+from threestudio.utils.console import exit_code_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CASCADE, BASELINE = (REPOSITORY / "configs" / f"{name}.yaml" for name in ("cascade-zero123", "zero123"))
@@ -142,8 +142,4 @@ def as_command(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int
         print("stopped; the same command goes on from here", file=sys.stderr)
         return stopped.exit_code
     except Exception as error:
-        message = one_line(error)
-        if message is None:
-            raise
-        print(message, file=sys.stderr)
-        return 2
+        return exit_code_of(error)

@@ -8,12 +8,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from threestudio.utils.residual_block import GROUPS, ResidualBlock
+
 SIZE = 64  # pixels, of what the network is given
 OBJECT_RATIO = 0.75  # larger side of the object's box / side of the picture
 BIN_DEG = 5.0
 CENTRES_DEG = tuple(-20.0 + BIN_DEG * number for number in range(19))  # -20 to 70
 PLANES = 6  # colours times alpha, alpha, column, row
-GROUPS = 8
 
 
 class ElevationNetwork(nn.Module):
@@ -22,7 +23,7 @@ class ElevationNetwork(nn.Module):
     def __init__(self, widths: tuple[int, ...] = (24, 40, 72, 112)) -> None:
         super().__init__()
         befores = (4 * PLANES, *widths[:-1])
-        self.stages = nn.ModuleList(Stage(before, width) for before, width in zip(befores, widths, strict=True))
+        self.stages = nn.ModuleList(ResidualBlock(before, width) for before, width in zip(befores, widths, strict=True))
         self.norm = nn.GroupNorm(GROUPS, widths[-1])
         self.head = nn.Sequential(nn.Linear(2 * widths[-1], 96), nn.SiLU(), nn.Linear(96, len(CENTRES_DEG)))
 
@@ -33,22 +34,6 @@ class ElevationNetwork(nn.Module):
             x = stage(x if level == 0 else F.avg_pool2d(x, 2))
         x = F.silu(self.norm(x))
         return self.head(torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)).float()
-
-
-class Stage(nn.Module):
-    """Two convolutions around which the input goes by (He et al. 2016), each after a group normalisation."""
-
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.enter = nn.Conv2d(before, after, 1)
-        self.norms = nn.ModuleList(nn.GroupNorm(GROUPS, after) for _ in range(2))
-        self.convolutions = nn.ModuleList(nn.Conv2d(after, after, 3, padding=1) for _ in range(2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = h = self.enter(x)
-        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
-            h = convolution(F.silu(norm(h)))
-        return x + h
 
 
 def with_places(rgba: Float[Tensor, "b 4 s s"]) -> Float[Tensor, "b 6 s s"]:

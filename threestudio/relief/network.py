@@ -12,13 +12,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from threestudio.utils.residual_block import GROUPS, ResidualBlock
+
 SIZE = 128  # pixels, of pictures and of what is predicted, but for the layers
 LAYERS_SIZE = 64
 LAYERS = 32
 LAYER_OFFSETS = tuple((layer + 0.5) / (LAYERS / 2) - 1.0 for layer in range(LAYERS))
 CHANNELS = 7  # of what `ReliefNetwork` is given: see `inputs.py`
 FRONT, THICKNESS, NORMAL = slice(0, 1), slice(1, 2), slice(2, 5)
-GROUPS = 8
 ELEVATION_UNIT_DEG = 30.0
 
 
@@ -39,10 +40,10 @@ class ReliefNetwork(nn.Module):
     def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 192)) -> None:
         super().__init__()
         befores = (4 * CHANNELS, *widths[:-1])
-        self.down = nn.ModuleList(Block(before, width) for before, width in zip(befores, widths, strict=True))
-        self.middle = Block(widths[-1], widths[-1])
+        self.down = nn.ModuleList(ResidualBlock(before, width) for before, width in zip(befores, widths, strict=True))
+        self.middle = ResidualBlock(widths[-1], widths[-1])
         pairs = list(zip(widths, widths[1:], strict=False))
-        self.up = nn.ModuleList(Block(finer + coarser, finer) for finer, coarser in reversed(pairs))
+        self.up = nn.ModuleList(ResidualBlock(finer + coarser, finer) for finer, coarser in reversed(pairs))
         self.last = nn.Sequential(nn.GroupNorm(GROUPS, widths[0]), nn.SiLU())
         self.layers = nn.Conv2d(widths[0], LAYERS, 1)
         self.spread = nn.Conv2d(widths[0], 4 * 8, 1)
@@ -74,19 +75,3 @@ class ReliefNetwork(nn.Module):
         for block in self.up:
             x = block(torch.cat([kept.pop(), F.interpolate(x, scale_factor=2.0, mode="nearest")], dim=1))
         return x, middle
-
-
-class Block(nn.Module):
-    """Two convolutions around which the input goes by (He et al. 2016), each after a group normalisation."""
-
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.enter = nn.Conv2d(before, after, 1)
-        self.norms = nn.ModuleList(nn.GroupNorm(GROUPS, after) for _ in range(2))
-        self.convolutions = nn.ModuleList(nn.Conv2d(after, after, 3, padding=1) for _ in range(2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = h = self.enter(x)
-        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
-            h = convolution(F.silu(norm(h)))
-        return x + h

@@ -25,8 +25,12 @@ def set_up_console(verbose: bool) -> None:
     logger.handlers = [ConsoleHandler()]
     logger.propagate = False
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
-    if verbose:
-        return
+    if not verbose:
+        quiet_libraries()
+
+
+def quiet_libraries() -> None:
+    """Again once they are imported: Lightning sets its level then."""
     warnings.filterwarnings("ignore")
     for library in ("pytorch_lightning", "lightning", "lightning_fabric", "lightning_utilities", "torch", "diffusers"):
         logging.getLogger(library).setLevel(logging.ERROR)
@@ -56,3 +60,12 @@ def one_line(error: BaseException) -> str | None:
     }
     said = worded.get(error.errno) or f"{(error.strerror or 'failed').lower()}; that is what the system says"
     return f"{where}{said}"
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Tells an error that is the user's to mend in one line on stderr, and gives the exit code; raises any other."""
+    message = one_line(error)
+    if message is None:
+        raise error
+    print(message, file=sys.stderr)
+    return 2
