@@ -1,6 +1,5 @@
 """Lightning data module over rendered views: endless random training batches, fixed validation batches."""
 
-import signal
 from typing import Any
 
 import pytorch_lightning as pl
@@ -18,6 +17,7 @@ from ..views import Views
 from ..zero123.white import as_seen
 from .batches import RenderedViewsConfig, TrainingViews
 from .fitting_views import training_set, views_for
+from .loading_process import StayWithTheTrainer
 from .rendered_views import NEARBY_VIEWS, RenderedViews
 
 
@@ -65,9 +65,7 @@ class RenderedViewsDataModule(pl.LightningDataModule):
         """Goes on at the trainer's step, so that a resumed run sees the batches that it would have seen."""
         step = self.trainer.global_step * self.trainer.accumulate_grad_batches
         views = self.training_views(step)
-        return DataLoader(
-            views, batch_size=None, num_workers=self.cfg.num_workers, worker_init_fn=leave_stopping_to_the_trainer
-        )
+        return DataLoader(views, batch_size=None, num_workers=self.cfg.num_workers, worker_init_fn=StayWithTheTrainer())
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """See `TrainingViews.__iter__`."""
@@ -98,9 +96,3 @@ class RenderedViewsDataModule(pl.LightningDataModule):
         """Two views each of some training objects, drawn as in training, as the model sees them."""
         views = self.training_views().draw(draw_generator(self.cfg.seed, "encoder", step), context=[])
         return views.pictures.flatten(0, 1)
-
-
-def leave_stopping_to_the_trainer(worker: int) -> None:
-    """Ctrl-C reaches a loading process too; it ends with the process that trains, which finishes its step first."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
