@@ -38,6 +38,7 @@ if (!canvas) return null;
 const all = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
 return [...all.filter((value, index) => index % 4 < 3 && index % 64 < 4)];
 """
+BRUSHABLE = "const canvas = document.querySelector('#editor canvas'); return !!canvas && canvas.clientHeight > 100"
 WIDER = "return document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 
@@ -136,15 +137,19 @@ def test_everything_can_be_downloaded(server, drawn, job):
 
 
 def test_a_picture_that_cannot_be_cut_out_says_why_and_can_be_masked_by_hand(server, page, job):
-    (server.folder / "busy.png").write_bytes(opaque_noise())
+    (server.folder / "busy.png").write_bytes(opaque_noise(400, 400))
     page.open(f"{server.address}/?job={job}")
     page.until(lambda: page.run("return !!document.querySelector('#drop input[type=file]')"))
     page.drop("#drop input[type=file]", server.folder / "busy.png")
     said = page.until(lambda: page.run("return document.querySelector('#notes li.bad')?.innerText"))
     assert said.startswith("busy.png: ") and said.endswith("Or brush over the object below")
     assert page.run("return document.querySelector('#start').disabled")
-    page.click("#invert")  # all of it, then
+    page.until(lambda: page.run(BRUSHABLE))
+    for down in (-20, 0, 20):
+        page.drag("#editor canvas", right=60, down=down)
+    page.click("#redraw")
     page.until(lambda: page.run("return !document.querySelector('#start').disabled"))
+    assert "redrawn by hand" in page.run("return document.querySelector('#notes').innerText")
 
 
 def test_jobs_stay_in_the_list_when_the_server_is_killed_and_started_again(server, page, job):
