@@ -13,7 +13,7 @@ from pathlib import Path
 
 PORT = 7860
 PATIENCE_SECONDS = 2  # with pages that are open when the server ends
-NEEDED = ("fastapi", "gradio", "multipart", "uvicorn")
+NEEDED, OF_THE_PAGE = ("fastapi", "multipart", "uvicorn"), ("gradio",)
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -30,7 +30,8 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     arguments = parse_arguments(argv)
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    needed = NEEDED if arguments.no_page else (*NEEDED, *OF_THE_PAGE)
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         print(f"the page needs {', '.join(missing)}; run `make app`", file=sys.stderr)
         return 2

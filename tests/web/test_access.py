@@ -34,7 +34,7 @@ def test_only_loopback_addresses_need_no_token(monkeypatch):
 
 def test_the_command_refuses_an_open_address_without_a_token_in_one_line(monkeypatch, capsys, tmp_path):
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert app.main(["--host", "0.0.0.0", "--outputs", str(tmp_path)]) == 2
+    assert app.main(["--host", "0.0.0.0", "--no-page", "--outputs", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert error.startswith("--host 0.0.0.0: others could use it") and error.count("\n") == 1
 
@@ -61,5 +61,7 @@ def test_the_port_is_the_variable_s_unless_it_is_said(monkeypatch):
 
 def test_without_the_extra_the_step_that_installs_it_is_named(monkeypatch, capsys):
     monkeypatch.setattr(app, "NEEDED", ("no_such_library",))
-    assert app.main([]) == 2
-    assert capsys.readouterr().err == "the page needs no_such_library; run `make app`\n"
+    monkeypatch.setattr(app, "OF_THE_PAGE", ("nor_this",))
+    for arguments, missing in (([], "no_such_library, nor_this"), (["--no-page"], "no_such_library")):
+        assert app.main(arguments) == 2
+        assert capsys.readouterr().err == f"the page needs {missing}; run `make app`\n"

@@ -16,7 +16,7 @@ from .conditions import context_of
 from .prompts import PromptsConfig, with_prompts
 
 GRID_OBJECTS = 8
-SOURCE_AND_TARGET = [0, 1]  # columns; then comes context
+SOURCE_AND_TARGET, TARGET = slice(0, 2), slice(1, 2)  # columns; then comes context
 
 
 @torch.no_grad()
@@ -29,11 +29,12 @@ def one_step_views(model: Zero123, batch: Views) -> Float[Tensor, "b channel h w
 
 def base_views(base: Zero123, batch: Views) -> dict[str, Float[Tensor, "b channel h w"]]:
     """By how much of its context it is shown; the source itself is there to be compared with."""
+    pair = batch[:, SOURCE_AND_TARGET]
     return {
         "copied_source": batch.pictures[:, 0],
-        "source_alone": one_step_views(base, batch[:, SOURCE_AND_TARGET]),
+        "source_alone": one_step_views(base, pair),
         "true_context": one_step_views(base, batch),  # the oracle
-        "target_shown": one_step_views(base, batch[:, [*SOURCE_AND_TARGET, 1]]),  # the easiest thing to read
+        "target_shown": one_step_views(base, Views.join([pair, batch[:, TARGET]], dim=1)),  # the easiest thing to read
     }
 
 
