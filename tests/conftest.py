@@ -11,7 +11,7 @@ import torch
 from jaxtyping import install_import_hook
 
 # Before anything imports the packages: the hook instruments what is imported after it.
-install_import_hook(["threestudio", "cascade_zero123"], "shape_checks.check")
+install_import_hook(["threestudio", "cascade_zero123", "studies"], "shape_checks.check")
 
 
 @pytest.fixture(scope="session")

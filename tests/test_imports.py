@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = {"threestudio": "threestudio", "cascade_zero123": "custom/threestudio-cascade-zero123"}
+PACKAGES = {
+    "threestudio": "threestudio",
+    "cascade_zero123": "custom/threestudio-cascade-zero123",
+    "studies": "studies",
+}
 
 LOADED = "import json, sys; {}; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("threestudio", "custom/threestudio-cascade-zero123", "scripts")
+SOURCES = ("threestudio", "custom/threestudio-cascade-zero123", "studies", "scripts")
 WORDS = 3  # in a row, of the message's own, that a test has to quote; fewer where there are fewer
 
 
