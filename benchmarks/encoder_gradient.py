@@ -28,11 +28,12 @@ from threestudio.extensions import load_extensions  # noqa: E402
 load_extensions(ROOT / "custom")
 
 from cascade_zero123.common.seeding import draw_generator  # noqa: E402
-from cascade_zero123.metrics import psnr  # noqa: E402
 from cascade_zero123.training.rendered_views import PackedViews  # noqa: E402
 from cascade_zero123.zero123.architecture import PUBLISHED  # noqa: E402
 from cascade_zero123.zero123.encoding import Encoding  # noqa: E402
 from cascade_zero123.zero123.white import on_white  # noqa: E402
+
+from studies.metrics import psnr  # noqa: E402
 
 NARROW = {"block_out_channels": (16, 32, 64, 64), "layers_per_block": 1, "norm_num_groups": 8}
 BATCH, LEARNING_RATE, KL_WEIGHT = 8, 1e-3, 1e-6  # the weight is Stable Diffusion's

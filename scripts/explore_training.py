@@ -21,7 +21,6 @@ import torch.nn.functional as F
 from cascade_zero123.cascade.context import EncodedViews
 from cascade_zero123.cascade.stages import Sampling
 from cascade_zero123.common.errors import UserError
-from cascade_zero123.metrics import psnr
 from cascade_zero123.views import Cameras, Views
 from cascade_zero123.zero123.model import Zero123
 from evaluation.comparison import Comparison, Reference, rows_of
@@ -35,6 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 from training.runs import Run, refuse_what_is_no_key, trained
 
+from studies.metrics import psnr
 from threestudio.errors import UserError as HostError
 from threestudio.utils.console import exit_code_of
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import trimesh
-from cascade_zero123.objects import family_names, make_object, object_seed
-from cascade_zero123.objects.samples import SAMPLES, make_sample
 from PIL import Image
 from tqdm import tqdm
 
+from studies.objects import family_names, make_object, object_seed
+from studies.objects.samples import SAMPLES, make_sample
 from threestudio.cameras import gltf_from_world, orbit
 from threestudio.errors import UserError, nearest_name
 from threestudio.mesh.renderer import render_mesh

@@ -14,9 +14,9 @@ from tiny_zero123 import ball_picture
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from cascade_zero123.metrics import Score  # noqa: E402
 from reconstruction.job import DONE, LOG, Job, Result, write_result  # noqa: E402
 
+from studies.metrics import Score  # noqa: E402
 from threestudio.mesh.files import write_glb, write_obj  # noqa: E402
 from threestudio.mesh.mesh import Mesh, TexturedMesh  # noqa: E402
 

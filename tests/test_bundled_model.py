@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 from cascade_zero123.cascade.context import EncodedViews
-from cascade_zero123.metrics.psnr import psnr
-from cascade_zero123.objects import make_object, object_seed
+from cascade_zero123.training.psnr import psnr
 from cascade_zero123.views import Cameras, Views
 from cascade_zero123.zero123.sampler import noise_like_latents, predict_in_one_step
 from cascade_zero123.zero123.weights.loading import load_zero123
 from cascade_zero123.zero123.white import on_white
 
+from studies.objects import make_object, object_seed
 from threestudio.cameras import orbit
 from threestudio.mesh.renderer import render_mesh
 

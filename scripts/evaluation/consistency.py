@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cascade_zero123.metrics import psnr
 from cascade_zero123.views import Cameras
 from jaxtyping import Float
 from torch import Tensor
@@ -34,6 +33,7 @@ from evaluation.novel_views import both, cascade_ingredients, chosen_samplings, 
 from evaluation.ring_field import Ring, reprojected
 from evaluation.ring_samples import Images, RingSamples, ring_cameras, ring_methods
 from evaluation.true_ring import TrueRings
+from studies.metrics import psnr
 from threestudio.cameras import orbit
 
 TRUTH = "True views"

@@ -3,10 +3,11 @@
 from typing import Any
 
 import torch
-from cascade_zero123.metrics import Score, Unavailable, perceptual, psnr, score, ssim
-from cascade_zero123.metrics.lpips import why_no_lpips
 from jaxtyping import Float
 from torch import Tensor
+
+from studies.metrics import Score, Unavailable, perceptual, psnr, score, ssim
+from studies.metrics.lpips import why_no_lpips
 
 
 class ImageMetrics:

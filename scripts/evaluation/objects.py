@@ -17,7 +17,7 @@ DETAIL = 2.0  # of generated objects: 1 suits pictures of 64 px
 
 def generated_object(index: int) -> tuple[str, Truth]:
     """An object of the test split, which no training ever sees, and a light of its own."""
-    from cascade_zero123.objects import make_object, object_seed
+    from studies.objects import make_object, object_seed
 
     seed = object_seed("test", index)
     return f"test-{index:04d}", Truth(make_object(seed, detail=DETAIL), light_azimuth_deg(seed))

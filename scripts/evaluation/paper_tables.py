@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from cascade_zero123.metrics import Score
+from studies.metrics import Score
 
 Numbers = Mapping[str, float]  # metric, number
 

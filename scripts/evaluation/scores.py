@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import torch
 import trimesh
-from cascade_zero123.metrics.psnr import psnr
+from cascade_zero123.training.psnr import psnr
 from cascade_zero123.zero123.white import on_white
 from jaxtyping import Float, UInt8
 from numpy import ndarray

@@ -24,8 +24,6 @@ from cascade_zero123.cascade.source import as_model_sees, read_rgba, view_for
 from cascade_zero123.cascade.stages import Cascade, Stage
 from cascade_zero123.common.errors import UserError
 from cascade_zero123.common.seeding import draw_generator
-from cascade_zero123.metrics import Score, Unavailable, clip_score, mean_score, perceptual, psnr, score, ssim
-from cascade_zero123.metrics.lpips import why_no_lpips
 from cascade_zero123.novel_view.sampling import TargetSampling, novel_views
 from cascade_zero123.pipeline import CascadeZero123Pipeline, prompt_sampling
 from cascade_zero123.views import Cameras, Views
@@ -36,6 +34,8 @@ from tqdm import tqdm
 
 from evaluation.paper_tables import TABLE_1, paper_table
 from evaluation.summary import bootstrap_interval
+from studies.metrics import Score, Unavailable, clip_score, mean_score, perceptual, psnr, score, ssim
+from studies.metrics.lpips import why_no_lpips
 from threestudio.utils.atomic import atomic_path
 
 BASELINE, CASCADE = "Zero-1-to-3 (Base alone)", "Cascade-Zero123"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cascade_zero123.objects import make_object, object_seed
 from cascade_zero123.zero123.white import on_white
 from jaxtyping import Float
 from rendering.views import view_angles
 from torch import Tensor
 
+from studies.objects import make_object, object_seed
 from threestudio.cameras import orbit
 from threestudio.mesh.renderer import render_mesh
 

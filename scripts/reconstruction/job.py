@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cascade_zero123.metrics import Score
-
+from studies.metrics import Score
 from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
 from threestudio.utils.files import regular_file

@@ -13,7 +13,16 @@ import imageio.v2 as imageio
 import numpy as np
 import torch
 import trimesh
-from cascade_zero123.metrics import (
+from cascade_zero123.zero123.reuse import kept_model
+from cascade_zero123.zero123.white import on_white
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from omegaconf import OmegaConf
+from PIL import Image
+from torch import Tensor
+
+from reconstruction.job import Job, Result
+from studies.metrics import (
     REFERENCE_SIZE,
     ClipScore,
     Lpips,
@@ -26,15 +35,6 @@ from cascade_zero123.metrics import (
     score,
     ssim,
 )
-from cascade_zero123.zero123.reuse import kept_model
-from cascade_zero123.zero123.white import on_white
-from jaxtyping import Float, UInt8
-from numpy import ndarray
-from omegaconf import OmegaConf
-from PIL import Image
-from torch import Tensor
-
-from reconstruction.job import Job, Result
 from threestudio import cameras
 from threestudio.errors import UserError
 from threestudio.mesh.files import read_glb

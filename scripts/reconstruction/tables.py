@@ -5,10 +5,10 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cascade_zero123.metrics import Score, mean_score
 from evaluation.paper_tables import Numbers, paper_table
 
 from reconstruction.job import Job, Result
+from studies.metrics import Score, mean_score
 from threestudio.utils.atomic import atomic_path
 from threestudio.utils.progress import minutes
 

@@ -116,7 +116,7 @@ def reliefs(index: int, pictures: Pictures) -> list[tuple[TrueRelief, float]]:
 def thing(name: str, pictures: Pictures) -> trimesh.Trimesh | trimesh.Scene:
     if pictures.meshes:
         return loaded(files(pictures.meshes)[name])
-    from cascade_zero123.objects import make_object, object_seed
+    from studies.objects import make_object, object_seed
 
     return make_object(object_seed(pictures.split, int(name.rpartition("-")[2])), detail=2.0)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import trimesh
-from cascade_zero123.objects import drawn_family, make_object, object_seed
 from reconstruction.engine import WorkerDied
 
 from rendering.engines import work
@@ -19,6 +18,7 @@ from rendering.lights import any_light
 from rendering.record import keep_settings, refuse_others
 from rendering.stretch import stretched
 from rendering.views import render
+from studies.objects import drawn_family, make_object, object_seed
 from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
 

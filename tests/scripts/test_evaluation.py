@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from cascade_zero123.metrics.psnr import LARGEST_DB, psnr
+from cascade_zero123.training.psnr import LARGEST_DB, psnr
 from PIL import Image
 from script_loading import load_script
 

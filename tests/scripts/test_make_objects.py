@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from cascade_zero123.objects import make_object, object_seed
 from PIL import Image
 from script_loading import load_script
 
+from studies.objects import make_object, object_seed
 from threestudio.cameras import orbit
 from threestudio.mesh.renderer import render_mesh
 

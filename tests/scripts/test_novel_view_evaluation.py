@@ -306,8 +306,9 @@ def ball_ring(colors):
 
 
 def test_a_field_fits_views_that_agree_better_than_views_that_do_not():
-    from cascade_zero123.metrics import psnr
     from evaluation.ring_field import Ring, reprojected
+
+    from studies.metrics import psnr
 
     count = 4
     angles = torch.arange(count) * 360.0 / count

@@ -3,8 +3,9 @@ from script_loading import SCRIPTS
 
 def test_the_paper_s_rows_are_marked_and_a_stand_in_gets_a_column_of_its_own(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    from cascade_zero123.metrics import Score
     from evaluation.paper_tables import TABLE_2, paper_table
+
+    from studies.metrics import Score
 
     ours = {"LPIPS": Score(None, "needs torchvision"), "CLIP": Score(0.5), "ST-LPIPS": Score(0.25, interval=(0.2, 0.3))}
     lines = paper_table("RealFusion15", {"cascade": ours}, TABLE_2, ["ST-LPIPS is not LPIPS."]).splitlines()
@@ -16,8 +17,9 @@ def test_the_paper_s_rows_are_marked_and_a_stand_in_gets_a_column_of_its_own(mon
 
 def test_no_measured_row_is_without_the_words_that_tell_it_from_the_paper_s(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    from cascade_zero123.metrics import Score
     from evaluation.paper_tables import TABLE_1, paper_table
+
+    from studies.metrics import Score
 
     rows = paper_table("Objaverse", {"Cascade-Zero123": {"PSNR": Score(1.0)}}, TABLE_1).splitlines()[2:]
     theirs = [row for row in rows if "(the paper's number)" in row]

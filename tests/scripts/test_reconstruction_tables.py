@@ -1,10 +1,11 @@
 import csv
 
 from batch_stand_ins import done, make_job
-from cascade_zero123.metrics import Score
 from evaluation.paper_tables import TABLE_2
 from reconstruction.job import FAILED, Result
 from reconstruction.tables import save_csv, summary
+
+from studies.metrics import Score
 
 
 def rows_of(path):

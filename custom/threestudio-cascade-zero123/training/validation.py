@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..metrics.psnr import psnr
 from ..views import COLORS, Views
 from ..zero123.model import Zero123
 from ..zero123.sampler import noise_like_latents, predict_in_one_step
 from .conditions import context_of
 from .prompts import PromptsConfig, with_prompts
+from .psnr import psnr
 
 GRID_OBJECTS = 8
 SOURCE_AND_TARGET, TARGET = slice(0, 2), slice(1, 2)  # columns; then comes context

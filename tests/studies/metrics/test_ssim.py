@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from cascade_zero123.metrics import ssim
 from skimage.metrics import structural_similarity
+
+from studies.metrics import ssim
 
 
 def pictures(size: int = 24) -> tuple[torch.Tensor, torch.Tensor]:

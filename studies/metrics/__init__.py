@@ -10,9 +10,10 @@ the size that the model makes (256 px for the published weights, as in Zero-1-to
 REFERENCE_SIZE.
 """
 
+from cascade_zero123.training.psnr import psnr
+
 from .clip import ClipScore, clip_score
 from .lpips import Lpips, StLpips, perceptual
-from .psnr import psnr
 from .resize import REFERENCE_SIZE, resized
 from .score import Metric, Score, Unavailable, mean_score, score
 from .ssim import ssim

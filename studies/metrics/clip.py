@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from cascade_zero123.common.errors import UserError
+from cascade_zero123.zero123.architecture import PUBLISHED
+from cascade_zero123.zero123.model import CLIP_MEAN, CLIP_STD, Zero123
 from jaxtyping import Float
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from ..common.errors import UserError
-from ..zero123.architecture import PUBLISHED
-from ..zero123.model import CLIP_MEAN, CLIP_STD, Zero123
 from .score import Unavailable
 
 NAME = "CLIP"
@@ -50,6 +50,7 @@ class ClipScore:
     def _embedding(self, images: Float[Tensor, "view 3 h w"]) -> Float[Tensor, "view dim"]:
         weight = self.encoder.visual_projection.weight
         side = self.encoder.config.image_size
+        assert isinstance(side, int)  # CLIP's pictures are square
         images = F.interpolate(images.float(), (side, side), mode="bicubic", antialias=True).clamp(0, 1)
         pixels = ((images - self.mean.to(images)) / self.std.to(images)).to(weight)
         return self.encoder(pixel_values=pixels).image_embeds.float()
@@ -80,15 +81,16 @@ def _from_folder(folder: Path, device: torch.device | str) -> ClipScore:
     if "projection_dim" in config:  # a whole CLIP says it at its top level; the copy in its vision part may be stale
         vision = {**vision, "projection_dim": config["projection_dim"]}
     try:
-        encoder, loading = CLIPVisionModelWithProjection.from_pretrained(
+        loaded: Any = CLIPVisionModelWithProjection.from_pretrained(
             folder,
             config=CLIPVisionConfig(**vision),
             local_files_only=True,
             use_safetensors=True,
-            output_loading_info=True,
+            output_loading_info=True,  # with it, a pair is returned
         )
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         raise UserError(f"{folder}: not a CLIP that can be read ({str(error).splitlines()[0]})") from error
+    encoder, loading = loaded
     if loading["missing_keys"]:
         raise UserError(f"{folder}: not a CLIP image encoder with projection; it lacks {min(loading['missing_keys'])}")
     size = encoder.config

@@ -2,11 +2,12 @@ import sys
 from types import ModuleType
 from unittest.mock import MagicMock
 
-import cascade_zero123.metrics.lpips as module
 import pytest
 import torch
-from cascade_zero123.metrics import Lpips, StLpips, Unavailable, perceptual, score
 from torch import nn
+
+import studies.metrics.lpips as module
+from studies.metrics import Lpips, StLpips, Unavailable, perceptual, score
 
 
 def pictures(size: int = 64) -> tuple[torch.Tensor, torch.Tensor]:

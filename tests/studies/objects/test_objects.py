@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from cascade_zero123.objects import FAMILIES, family_names, make_object, object_seed
-from cascade_zero123.objects.samples import SAMPLES, make_sample
+
+from studies.objects import FAMILIES, family_names, make_object, object_seed
+from studies.objects.samples import SAMPLES, make_sample
 
 
 @pytest.mark.parametrize("family", family_names())
@@ -51,7 +52,7 @@ def test_an_index_outside_its_split_is_refused(index):
 
 
 def test_all_families_are_drawn():
-    from cascade_zero123.objects import drawn_family
+    from studies.objects import drawn_family
 
     assert {drawn_family(seed) for seed in range(2000)} == set(FAMILIES)
 

@@ -104,6 +104,8 @@ def _first_line(error: BaseException) -> str:
 class _Blur(nn.Module):
     """Every second pixel of the picture blurred by `filt`, reflected by two pixels beyond its border."""
 
+    filt: Tensor
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.register_buffer("filt", torch.empty(channels, 1, 3, 3))
@@ -114,6 +116,9 @@ class _Blur(nn.Module):
 
 
 class _Scaling(nn.Module):
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("shift", torch.empty(1, 3, 1, 1))

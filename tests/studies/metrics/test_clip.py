@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import torch
 from cascade_zero123.common.errors import UserError
-from cascade_zero123.metrics import ClipScore, Unavailable, clip_score
 from cascade_zero123.zero123.architecture import PUBLISHED
 from cascade_zero123.zero123.model import CLIP_MEAN, CLIP_STD
 from PIL import Image
 from tiny_zero123 import tiny_model
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from studies.metrics import ClipScore, Unavailable, clip_score
 
 SIDE = 32
 VISION = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}

@@ -40,7 +40,7 @@ def hsv(hue: float, saturation: float, value: float) -> Colour:
 
 def near(rng: np.random.Generator, colours: Sequence[Vector], spread: float = 0.05) -> Colour:
     """One of the colours, slightly off."""
-    return np.clip(np.array(colours[rng.integers(len(colours))]) + rng.normal(0, spread, 3), 0.02, 0.98)
+    return np.clip(np.array(colours[int(rng.integers(len(colours)))]) + rng.normal(0, spread, 3), 0.02, 0.98)
 
 
 def vivid(rng: np.random.Generator) -> Colour:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from cascade_zero123.objects import patterns
+
+from studies.objects import patterns
 
 POINTS = np.random.default_rng(1).uniform(-0.5, 0.5, (500, 3))
 UV = np.random.default_rng(2).uniform(0, 1, (500, 2))

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from cascade_zero123.metrics.psnr import LARGEST_DB, psnr
+from cascade_zero123.training.psnr import LARGEST_DB, psnr
 
 
 def test_of_a_constant_error_it_is_its_level_in_decibel():

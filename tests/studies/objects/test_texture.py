@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from cascade_zero123.objects import family_names, make_object, patterns, shapes, texture
-from cascade_zero123.objects.sculptor import Sculptor
+
+from studies.objects import family_names, make_object, patterns, shapes, texture
+from studies.objects.sculptor import Sculptor
 
 
 def texels_at_vertices(mesh):

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import trimesh
-from cascade_zero123.objects import shapes
-from cascade_zero123.objects.sculptor import Sculptor
+
+from studies.objects import shapes
+from studies.objects.sculptor import Sculptor
 
 
 def volume(part):

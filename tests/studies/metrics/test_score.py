@@ -1,6 +1,7 @@
 import pytest
 import torch
-from cascade_zero123.metrics import Score, Unavailable, mean_score, psnr, resized, score
+
+from studies.metrics import Score, Unavailable, mean_score, psnr, resized, score
 
 
 def test_a_score_is_the_mean_over_views():
