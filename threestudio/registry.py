@@ -11,7 +11,9 @@ Component = TypeVar("Component", bound=type)
 # What registers the runtime's own components.
 OWN = (
     *(f"threestudio.data.{name}" for name in ("image", "source_picture", "uncond")),
-    *("threestudio.models", "threestudio.systems"),
+    *(f"threestudio.models.{name}" for name in ("background", "geometry", "materials", "renderers", "exporters")),
+    *(f"threestudio.models.{name}" for name in ("guidance", "prompt_processors")),
+    "threestudio.systems",
 )
 
 modules: dict[str, type] = {}

@@ -100,7 +100,7 @@ def test_beyond_the_mask_the_colours_at_its_border_go_on_and_never_what_lies_beh
     rgba[:, 58:60, :3] = 0.9
     mesh = ball()
     colors = projected(mesh, view_of(rgba))
-    facing = mesh.normals @ np.array([1.0, 0.0, 0.0]) > 0.3
+    facing = mesh.normals @ np.array([1.0, 0.0, 0.0]) > 0.5
     assert np.allclose(colors[facing], RED, atol=1e-6)
 
 
@@ -118,6 +118,18 @@ def test_a_correction_is_the_pictures_beside_what_it_shows_and_the_mean_far_away
     assert np.abs(colors[left] - RED).mean() < 0.7 * np.abs(colors[left] - GREEN).mean()
     assert np.abs(colors[right] - GREEN).mean() < 0.7 * np.abs(colors[right] - RED).mean()
     assert np.allclose(colors[back], (RED + GREEN) / 2, atol=0.1)
+
+
+def test_a_mark_at_the_pictures_rim_is_not_carried_around_it():
+    rgba = plain(GREEN)
+    mesh = ball()
+    view = view_of(rgba)
+    row, column = view.pixels(mesh.positions, *rgba.shape[:2])
+    rgba[60:68, int(column.max()) - 6 :, :3] = 0.0  # an eye, half of it beyond the outline
+    colors = projected(mesh, view_of(rgba), match_colors=True)
+    cosine = mesh.normals @ np.array([1.0, 0.0, 0.0])
+    assert np.abs(colors[cosine < -0.05] - GREEN).max() < 0.1
+    assert np.abs(colors[cosine > 0.3] - GREEN).max() > 0.8  # the eye itself is there
 
 
 def test_no_step_shows_where_the_picture_ends():

@@ -19,13 +19,15 @@ from threestudio.mesh.mesh import Mesh
 from threestudio.mesh.reference_view import FirstHits, ReferenceView
 from threestudio.mesh.topology import Topology
 
-FADE_COSINES = (-0.05, 0.1)  # between normal and view: no picture below the first, picture alone above the second
+FADE_COSINES = (0.0, 0.25)  # between normal and view: no picture below the first, picture alone above the second
 HIDING_MARGINS = (0.0, 0.004)  # the same for the distance to where a part hides another, in picture heights
 DEPTH_JUMP = 0.04  # neighbouring pixels this far apart, as a fraction of the object, belong to different parts
 DEPTH_MAP_HEIGHT = 256
 RIM = 4  # pixels of that map in which a smooth surface turns away as steeply as at a jump
 SURE_ALPHA = 0.8  # above it a pixel's colour is the object's own
 LOCAL = 0.1  # world units over which a correction fades to the mean of all
+DETAIL = 0.1  # a colour this far from what its surroundings lack is a mark on the object, and is not carried on
+FAINT = 1e-3  # a pull that decides only where nothing else does
 
 
 def project_picture(
@@ -46,6 +48,8 @@ def color_correction(
     """What the field's albedo at the vertices lacks beside the picture, spread over what the picture does not show.
 
     The mean is that of the picture to which the field was fitted: it says how far the field is off on all sides.
+    A mark that ends at the picture's rim, an eye or a letter, is not carried around it: what is far from its
+    surroundings counts little (one step of iteratively reweighted least squares with the Cauchy weight).
     """
     colors, weight = picture_on_surface(mesh, mesh.positions, mesh.normals, view)
     if weight.sum() < 1.0:
@@ -56,8 +60,16 @@ def color_correction(
     topology = Topology.of(mesh.faces, len(mesh.positions))
     edge = np.linalg.norm(np.diff(mesh.positions[topology.edges], axis=1), axis=-1).mean()
     recall = float(edge / LOCAL) ** 2
-    system = topology.laplacian() + sparse.diags_array(weight[:, 0] + recall)
-    return spsolve(system.tocsc(), weight * lacking + recall * mean)
+
+    laplacian = topology.laplacian()
+
+    def spread(trust: Float[np.ndarray, "vertex 1"], pull: float) -> Float[np.ndarray, "vertex 3"]:
+        system = laplacian + sparse.diags_array(trust[:, 0] + pull)
+        return spsolve(system.tocsc(), trust * lacking + pull * mean)
+
+    surroundings = spread(recall * weight, FAINT * recall)
+    away = np.linalg.norm(lacking - surroundings, axis=1, keepdims=True)
+    return spread(weight / (1.0 + (away / DETAIL) ** 2), recall)
 
 
 def picture_on_surface(

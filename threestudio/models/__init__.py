@@ -1,5 +1,1 @@
-"""From points to pictures and meshes: encoding, field, material, background, renderer, isosurface, exporter."""
-
-from threestudio.models import background, exporters, geometry, guidance, materials, prompt_processors, renderers
-
-__all__ = ["background", "exporters", "geometry", "guidance", "materials", "prompt_processors", "renderers"]
+"""The parts of a field: geometry, material, background, renderer; what guides it, and what writes it to files."""
