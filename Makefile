@@ -1,6 +1,6 @@
 # make demo    one picture to a textured mesh, with the model that ships here
 # make app     the page, at http://127.0.0.1:7860 (PORT=...); installs what it needs first
-# make cut-out the weights of a network that cuts busy photographs out, offline from then on
+# make cut-out the weights of a network that cuts busy photographs out, offline from then on; `make app` has them
 # make test    lint and tests
 # make test-page  the page in a headless Chromium (chromium and chromedriver are to be installed)
 # make faults  3,000 hostile inputs, and kills at random moments of a main job, a batch and a training
@@ -37,6 +37,7 @@ app: $(READY)-app
 
 $(READY)-app: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,app]"
+	@$(MAKE) --no-print-directory cut-out || echo "busy photographs are masked by hand until \`make cut-out\` works"
 	@touch $@
 
 cut-out: $(READY)

@@ -7,7 +7,9 @@ import pytest
 from fastapi.testclient import TestClient
 from web.studio_stand_ins import opaque_noise, picture, pretended, until
 
+from threestudio.picture.further_pictures import named_pictures
 from threestudio.web.application import make_application
+from threestudio.web.runs import own_settings
 
 
 @pytest.fixture
@@ -67,6 +69,8 @@ def test_settings_that_are_wrong_or_not_for_others_to_set_are_refused(client, tm
     for setting, reason in [
         ("system.guidance.base.weights=/etc/passwd", decided),
         ("data.image_path=/etc/passwd", decided),
+        ("data.pictures=/etc/passwd", decided),
+        ("data.pictures={/etc/passwd: {azimuth: 0}}", decided),
         ("system.guidance.cache_dir=/tmp", decided),
         ("exp_root_dir=/tmp", "not for a server's users"),
         ("resume=/tmp/x.ckpt", "not for a server's users"),
@@ -83,6 +87,36 @@ def test_settings_that_are_wrong_or_not_for_others_to_set_are_refused(client, tm
         "not offered here; did you mean cascade-zero123"
         in post(client, tmp_path, config="cascade-zero124").json()["detail"]
     )
+
+
+def further(folder, *angles, content=None):
+    """The parts of a request with as many further pictures as angles."""
+    parts = [("picture", ("cat.png", picture(folder)))]
+    parts += [("further", ("back.png", picture(folder) if content is None else content))] * max(len(angles), 1)
+    return {"files": parts, "data": {"angles": list(angles)}}
+
+
+def test_further_pictures_go_to_the_run_with_their_cameras(client, studio, tmp_path):
+    answer = client.post("/jobs", **further(tmp_path, "180,0", "-90,10"))
+    job = studio.store.get(answer.json()["id"])
+    given = next(text for text in own_settings(studio.store, job) if text.startswith("data.pictures="))
+    files = named_pictures(given.partition("=")[2], tmp_path)
+    assert [file.name for file, *_ in files] == ["further-1.png", "further-2.png"]
+    assert [tuple(angles) for _, *angles in files] == [(180.0, 0.0), (-90.0, 10.0)]
+
+
+def test_further_pictures_that_do_not_fit_are_refused_and_leave_nothing(client, studio, tmp_path):
+    for request, reason in [
+        (further(tmp_path), "1 further pictures and 0 angles; each takes one, expected azimuth,elevation"),
+        (further(tmp_path, "back"), "angles=back: expected azimuth,elevation in degrees, as in 180,0"),
+        (further(tmp_path, "180,91"), "elevation 91.0; expected within 720 and 90 degrees"),
+        (further(tmp_path, "nan,0"), "expected within 720 and 90 degrees"),
+        (further(tmp_path, *["0,0"] * 9), "9 further pictures; at most 8 are taken"),
+        (further(tmp_path, "180,0", content=b"no picture"), "back.png: not a picture that can be read"),
+    ]:
+        answer = client.post("/jobs", **request)
+        assert answer.status_code == 422 and reason in answer.json()["detail"], answer.json()
+    assert list(studio.store.folder.glob("*/")) == []
 
 
 def test_a_full_queue_takes_no_more(client, tmp_path):

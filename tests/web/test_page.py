@@ -1,6 +1,7 @@
 """The page in a real Chromium, its runs pretended but for the mesh: `make test-page`."""
 
 import io
+import json
 import shutil
 import socket
 import subprocess
@@ -39,6 +40,7 @@ const all = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.heig
 return [...all.filter((value, index) => index % 4 < 3 && index % 64 < 4)];
 """
 BRUSHABLE = "const canvas = document.querySelector('#editor canvas'); return !!canvas && canvas.clientHeight > 100"
+IN_ADDRESS = "return new URLSearchParams(location.search).get('job')"
 WIDER = "return document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 
@@ -97,7 +99,7 @@ def job(server, page):
     page.until(lambda: page.run("return !!document.querySelector('#preview svg image')"))
     page.until(lambda: page.run("return !document.querySelector('#start').disabled"))
     page.click("#start")
-    identity = page.until(lambda: page.run("return new URLSearchParams(location.search).get('job')"))
+    identity = page.until(lambda: page.run(IN_ADDRESS))
     page.until(lambda: page.run("return !!document.querySelector('canvas[data-mesh]')"))
     return identity
 
@@ -142,7 +144,7 @@ def test_a_picture_that_cannot_be_cut_out_says_why_and_can_be_masked_by_hand(ser
     page.until(lambda: page.run("return !!document.querySelector('#drop input[type=file]')"))
     page.drop("#drop input[type=file]", server.folder / "busy.png")
     said = page.until(lambda: page.run("return document.querySelector('#notes li.bad')?.innerText"))
-    assert said.startswith("busy.png: ") and said.endswith("Or brush over the object below")
+    assert said.startswith("busy.png: ") and said.endswith(". Brush over the object below") and ";" not in said
     assert page.run("return document.querySelector('#start').disabled")
     page.until(lambda: page.run(BRUSHABLE))
     for down in (-20, 0, 20):
@@ -150,6 +152,23 @@ def test_a_picture_that_cannot_be_cut_out_says_why_and_can_be_masked_by_hand(ser
     page.click("#redraw")
     page.until(lambda: page.run("return !document.querySelector('#start').disabled"))
     assert "redrawn by hand" in page.run("return document.querySelector('#notes').innerText")
+
+
+def test_further_pictures_are_listed_with_their_sides_and_go_to_the_run(server, page, job):
+    orange = (0.9, 0.5, 0.1)
+    folder = save_pictures(server.folder / "sides", cat=orange, behind=orange, cat_left=orange)
+    page.open(f"{server.address}/?job={job}")
+    page.until(lambda: page.run("return !!document.querySelector('#drop input[type=file]')"))
+    page.drop("#drop input[type=file]", folder / "cat.png")
+    page.until(lambda: page.run("return !document.querySelector('#start').disabled"))
+    page.click("#further button")
+    for name in ("behind", "cat_left"):
+        page.drop("#drop-further input[type=file]", folder / f"{name}.png")
+        page.until(lambda name=name: name in (page.run("return document.querySelector('#cameras')?.innerText") or ""))
+    page.click("#start")
+    other = page.until(lambda: (now := page.run(IN_ADDRESS)) != job and now)
+    views = json.loads((server.folder / "outputs" / "jobs" / other / "cameras.json").read_text())["views"]
+    assert [view["azimuth_deg"] for view in views] == [180.0, 90.0]
 
 
 def test_jobs_stay_in_the_list_when_the_server_is_killed_and_started_again(server, page, job):

@@ -3,9 +3,9 @@
     pictures: {back.png: {azimuth: 180, elevation: 0}}     degrees; azimuth as the source's, elevation from the horizon
     pictures: views/cameras.json                           a list as novel views are saved with, see `LIST`
 
-A file lies where it says, or beside the source or the list. Each picture is prepared as the source is. Where that
-centres it, the object becomes as tall as in the source, for cameras at about one height; else its larger side is
-`object_ratio` of the square's, as the source's is. All have the source's distance and field of view.
+A file lies where it says, or beside the source; those of a list lie beside the list. Each picture is prepared as the
+source is. Where that centres it, the object becomes as tall as in the source, for cameras at about one height; else its
+larger side is `object_ratio` of the square's, as the source's is. All have the source's distance and field of view.
 """
 
 import json
@@ -55,18 +55,17 @@ def named_pictures(given: Any, beside: Path) -> list[tuple[Path, float, float]]:
     given = config_to_primitive(given)
     if isinstance(given, str):
         place = _found(given, beside)
-        entries, beside = _read_list(place), place.parent
-    elif isinstance(given, Mapping):
-        entries = [(file, angles) for file, angles in given.items()]
-    else:
-        raise UserError(
-            f"data.pictures: {given!r:.60}; expected {{file: {{azimuth: .., elevation: ..}}}} or a JSON file"
-        )
-    return [(_found(str(file), beside), *_angles(file, angles)) for file, angles in entries]
+        return [(_regular(place.parent / file), *_angles(file, angles)) for file, angles in _read_list(place)]
+    if isinstance(given, Mapping):
+        return [(_found(str(file), beside), *_angles(file, angles)) for file, angles in given.items()]
+    raise UserError(f"data.pictures: {given!r:.60}; expected {{file: {{azimuth: .., elevation: ..}}}} or a JSON file")
 
 
 def _found(file: str, beside: Path) -> Path:
-    place = Path(file) if Path(file).exists() else beside / file
+    return _regular(Path(file) if Path(file).exists() else beside / file)
+
+
+def _regular(place: Path) -> Path:
     return regular_file(place, "not found; data.pictures names it")
 
 

@@ -1,6 +1,7 @@
 """The jobs over HTTP; /docs has it all, from the same declarations.
 
 curl -F picture=@mug.png -F set=trainer.max_steps=520 http://127.0.0.1:7860/jobs
+curl -F picture=@mug.png -F further=@back.png -F angles=180,0 http://127.0.0.1:7860/jobs
 curl http://127.0.0.1:7860/jobs/<id>
 curl -O http://127.0.0.1:7860/jobs/<id>/model.glb
 """
@@ -16,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from threestudio.errors import UserError
 from threestudio.mesh.files import read_glb
 from threestudio.web.embedding import mesh_text
+from threestudio.web.further import with_angles
 from threestudio.web.jobs import Job, State
 from threestudio.web.limits import plain_name
 from threestudio.web.progress import last_lines
@@ -23,6 +25,7 @@ from threestudio.web.results import TYPES, ZIP, result, results
 from threestudio.web.studio import Studio
 
 LOG_LINES = 20
+FOR_EACH = "azimuth,elevation of each further picture in degrees: 180,0 from behind, 90,0 from the right"
 UNPROCESSABLE, TOO_MANY, NOT_FOUND, CONFLICT = 422, 429, 404, 409
 
 
@@ -74,10 +77,14 @@ def make_api(studio: Studio) -> FastAPI:
         picture: Annotated[UploadFile, File(description="PNG with transparency, or any photograph")],
         set: Annotated[list[str], Form(description="key=value, any number of times")] = [],  # noqa: B006
         config: Annotated[str, Form(description="the name of a file in configs/")] = "cascade-zero123",
+        further: Annotated[list[UploadFile], File(description="more pictures of the object, from other sides")] = [],  # noqa: B006
+        angles: Annotated[list[str], Form(description=FOR_EACH)] = [],  # noqa: B006
     ) -> Made:
         """Takes a picture; the job waits until those before it are done."""
+        names, files = [plain_name(one.filename) for one in further], [one.file for one in further]
+        more = with_angles(names, files, angles)
         name = plain_name(picture.filename)
-        job = await run_in_threadpool(studio.submit, name, picture.file, config, set)
+        job = await run_in_threadpool(studio.submit, name, picture.file, config, set, more)
         return Made(id=job.id)
 
     @api.get("/jobs")

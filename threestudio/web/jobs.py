@@ -3,6 +3,7 @@
 outputs/jobs/<id>/   the run's trial folder, as launch.py makes it: ckpts, configs, save
          job.json    what was asked for, and what became of it
          picture.*   as it was given
+         cameras.json, further-*   more pictures of the object, where there are any (further.py)
          log.txt     what the run said
 """
 

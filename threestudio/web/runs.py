@@ -16,6 +16,7 @@ from threestudio.errors import UserError, nearest_name
 from threestudio.extensions import load_extensions
 from threestudio.utils.config import load_config, parse_structured
 from threestudio.utils.named_weights import named_weights
+from threestudio.web.further import CAMERAS
 from threestudio.web.jobs import Job, JobStore, Task
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,8 @@ MOST_SETTINGS, LONGEST_SETTING = 50, 500
 SETTING = re.compile(r"[a-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*=[^\n]*")
 ALLOWED = ("data.", "system.", "trainer.", "seed")
 # Whatever names a file, a folder, an address or a part of the program, by the end of its key.
-DECIDED = re.compile(r"(path|dir|weights|config|cache|_type|loggers|save_name|default_root|plugins|devices)(\..*)?$")
+FILES, PARTS = "path|pictures|dir|weights|config|cache|save_name|default_root", "_type|loggers|plugins|devices"
+DECIDED = re.compile(rf"({FILES}|{PARTS})(\..*)?$")
 EXPORT = "system.exporter."
 
 
@@ -86,6 +88,7 @@ def refuse_wrong(cfg: Any) -> None:
 def own_settings(store: JobStore, job: Job) -> list[str]:
     return [
         f"data.image_path={store.picture(job)}",
+        *(f"data.pictures={cameras}" for cameras in store.place(job).glob(CAMERAS)),
         *(f"exp_root_dir={store.folder.parent}", f"name={store.folder.name}", f"tag={job.id}"),
         *("use_timestamp=false", "export_after_train=true", f"watch_seconds={WATCH_SECONDS}"),
     ]

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 from threestudio.cost import Cost, cost_of
 from threestudio.errors import UserError
 from threestudio.look import Look, look_at
+from threestudio.web.further import Further, save_further
 from threestudio.web.jobs import Job, JobStore, State
 from threestudio.web.limits import refuse_large, suffix_of
 from threestudio.web.progress import Progress, progress_of
@@ -38,7 +39,9 @@ class Studio:
         self.queue.close()
         self.lock.close()
 
-    def submit(self, name: str, picture: BinaryIO, config: str, settings: Sequence[str]) -> Job:
+    def submit(
+        self, name: str, picture: BinaryIO, config: str, settings: Sequence[str], further: Sequence[Further] = ()
+    ) -> Job:
         """Refused in one line, or waiting: what is wrong with picture or settings is said before anything waits."""
         self.queue.refuse_when_full()
         cfg = self.runs.checked(config, settings)
@@ -48,6 +51,8 @@ class Studio:
             with open(path, "wb") as file:
                 shutil.copyfileobj(picture, file)
             self.look(path, cfg, name)
+            for one, file in zip(further, save_further(further, path.parent), strict=True):
+                self.look(file, cfg, one.name)
 
         return self.queue.added(self.store.add(name, suffix_of(name), write, config, settings, steps))
 

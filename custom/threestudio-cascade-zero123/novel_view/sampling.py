@@ -169,11 +169,13 @@ def target_poses(
     if not rows:
         raise UserError("no target view: give poses, or azimuths and elevations")
     azimuth, elevation, distances = torch.tensor(rows, device=device).unbind(1)
-    _refuse_impossible(elevation.tolist())
+    _refuse_impossible(elevation.tolist(), distances.tolist())
     return Cameras(elevation, azimuth, distances)
 
 
-def _refuse_impossible(elevations_deg: Sequence[float]) -> None:
-    for elevation in elevations_deg:
+def _refuse_impossible(elevations_deg: Sequence[float], distances: Sequence[float]) -> None:
+    for elevation, distance in zip(elevations_deg, distances, strict=True):
         if not -90 <= elevation <= 90:
             raise UserError(f"a target view at elevation {elevation:g} deg; keep elevations within -90..90")
+        if distance <= 0:
+            raise UserError(f"poses: a target view at distance {distance:g}; expected more than 0")

@@ -153,6 +153,7 @@ def test_rings_follow_the_single_poses_one_for_each_elevation():
         ([[1]], [], [], "not a list of [azimuth_deg, elevation_deg]"),
         (["left"], [], [], "not a list of [azimuth_deg, elevation_deg]"),
         ([], [0], [95], "elevation 95 deg; keep elevations within -90..90"),
+        ([[0, 0, -1]], [], [], "a target view at distance -1; expected more than 0"),
     ],
 )
 def test_impossible_targets_are_refused_in_one_line(poses, azimuths, elevations, message):
