@@ -12,7 +12,7 @@ from threestudio.mesh.mesh import Mesh
 from threestudio.mesh.projection import color_correction, picture_on_surface, project_picture
 from threestudio.mesh.reference_view import ReferenceView
 
-RED, GREEN = np.array([0.9, 0.1, 0.1]), np.array([0.1, 0.9, 0.1])
+RED, GREEN, BLUE = (np.array(color) for color in ([0.9, 0.1, 0.1], [0.1, 0.9, 0.1], [0.1, 0.2, 0.9]))
 
 
 def ball(center=(0.0, 0.0, 0.0), radius=0.5) -> Mesh:
@@ -51,6 +51,15 @@ def test_the_side_towards_the_camera_takes_the_picture_and_the_far_side_keeps_th
     colors = projected(mesh, view)
     assert np.allclose(colors[towards > 0.8], RED, atol=1e-6)
     assert np.allclose(colors[towards < -0.1], GREEN)
+
+
+def test_a_picture_of_the_back_colours_what_the_first_one_does_not_show():
+    mesh = ball()
+    view = replace(view_of(plain(RED)), further=[view_of(plain(BLUE), azimuth_deg=180.0), view_of(plain(GREEN * 0))])
+    colors = projected(mesh, view, match_colors=True)
+    towards = mesh.positions @ view.c2w[:3, 2] / 0.5
+    assert np.allclose(colors[towards > 0.5], RED, atol=1e-6)  # whatever the third says of this side
+    assert np.allclose(colors[towards < -0.5], BLUE, atol=1e-6)
 
 
 def test_a_field_that_was_fitted_to_another_picture_keeps_its_colours():

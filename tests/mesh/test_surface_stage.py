@@ -1,5 +1,7 @@
 """The fit: outlines come to those of the picture and of the field, and a run that stops goes on as if it had not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,8 @@ from mesh.test_picture_volume import C2W, outline_iou, shape_of, view_of
 from threestudio import cameras
 from threestudio.mesh.differentiable import Camera, PlacedMesh
 from threestudio.mesh.mesh import Mesh
-from threestudio.mesh.surface_stage import SurfaceConfig, SurfaceFit, field_targets, picture_target
+from threestudio.mesh.reference_view import ReferenceView
+from threestudio.mesh.surface_stage import SurfaceConfig, SurfaceFit, field_targets, picture_target, picture_targets
 from threestudio.mesh.topology import Topology
 from threestudio.mesh.view_colors import FieldView
 
@@ -35,8 +38,13 @@ def side_view(mesh: Mesh) -> FieldView:
     return FieldView(camera, np.repeat(opacity[..., None], 3, axis=2), opacity)
 
 
+def side_iou(side: FieldView, mesh: Mesh) -> float:
+    seen, wanted = side_view(mesh).opacity > 0.5, side.opacity > 0.5
+    return (seen & wanted).sum() / (seen | wanted).sum()
+
+
 def fit(start: Mesh, truth: Mesh, views, config=CONFIG) -> SurfaceFit:
-    return SurfaceFit(start, picture_target(view_of(truth)), field_targets(views, 0.5), config, seed=0)
+    return SurfaceFit(start, [picture_target(view_of(truth))], field_targets(views, 0.5), config, seed=0)
 
 
 def test_a_ball_becomes_the_egg_that_picture_and_field_show():
@@ -47,12 +55,19 @@ def test_a_ball_becomes_the_egg_that_picture_and_field_show():
     assert outline_iou(start, view) < 0.9
     assert outline_iou(fitted, view) > 0.985
 
-    def side_iou(mesh: Mesh) -> float:
-        seen, wanted = side_view(mesh).opacity > 0.5, side.opacity > 0.5
-        return (seen & wanted).sum() / (seen | wanted).sum()
-
-    assert side_iou(fitted) > max(0.97, side_iou(start))
+    assert side_iou(side, fitted) > max(0.97, side_iou(side, start))
     assert fitted.to_trimesh().is_watertight and fitted.to_trimesh().volume > 0
+
+
+def test_a_further_picture_shapes_the_side_that_it_shows():
+    truth = shape_of(egg)
+    view, side = view_of(truth), side_view(truth)
+    rgba = np.concatenate([side.rgb, side.opacity[..., None]], axis=2)
+    view = replace(view, further=[ReferenceView(rgba, side.camera.c2w.double().numpy(), 20.0)])
+    start = ball(0.33)
+    alone, both = (SurfaceFit(start, picture_targets(view, weight), [], CONFIG, seed=0) for weight in (0.0, 0.3))
+
+    assert side_iou(side, both.run(lambda: None)) > 0.1 + side_iou(side, alone.run(lambda: None))
 
 
 def test_an_interrupted_fit_goes_on_to_the_same_mesh():

@@ -1,7 +1,11 @@
+import shutil
+
 import cascade_zero123.guidance  # noqa: F401  (registers it)
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from batch_stand_ins import save_pictures
 from PIL import Image
 from tiny_zero123 import ball_picture, save_tiny_cascade
 
@@ -217,6 +221,21 @@ def test_without_random_cameras_there_is_nothing_to_guide(make):
     data.cfg.use_random_camera = False
     with pytest.raises(UserError, match="data.use_random_camera: false; cascade-zero123-guidance needs random cameras"):
         trained(system, data, 1)
+
+
+def test_an_export_has_the_further_pictures_that_the_field_was_fitted_to(make, tmp_path):
+    system, data = make()
+    save_pictures(tmp_path / "sides", back=(0.2, 0.3, 0.9))
+    data.cfg.pictures = {str(tmp_path / "sides/back.png"): {"azimuth": 180, "elevation": 5}}
+    trained(system, data, 1)
+    shutil.rmtree(tmp_path / "sides")
+    _, moved = make()
+    moved.cfg.pictures = dict(data.cfg.pictures)
+    (back,) = source_of_run(system.get_save_dir(), moved).further
+    assert abs(back.rgba - data.further[0][0].rgba).max() <= 0.5 / 255 + 1e-6
+    assert np.allclose(back.c2w, data.further[0][1].c2w[0].numpy())
+    moved.cfg.fit_pictures = False
+    assert source_of_run(system.get_save_dir(), moved).further == []
 
 
 def test_an_export_needs_the_picture_no_more(make, tmp_path):

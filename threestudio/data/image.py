@@ -31,7 +31,7 @@ from threestudio.data.uncond import (
     RandomCameraIterableDataset,
 )
 from threestudio.picture.cut_out import METHODS
-from threestudio.picture.further_pictures import further_pictures
+from threestudio.picture.further_pictures import further_pictures, save_further
 from threestudio.picture.picture import Picture, prepare_picture
 from threestudio.picture.white import white_share, without_white
 from threestudio.utils.base import Updateable
@@ -183,7 +183,7 @@ class SingleImageDataModule(CameraDataModule):
     @cached_property
     def further(self) -> list[tuple[Picture, Cameras]]:
         """Other pictures of the object, as they were taken."""
-        return further_pictures(self.cfg, self.picture, self.camera)
+        return further_pictures(self.cfg, self.picture, self.camera) if self.cfg.pictures else []
 
     @property
     def fills_white(self) -> bool:
@@ -224,8 +224,9 @@ class SingleImageDataModule(CameraDataModule):
         return SingleImageIterableDataset(self.cfg, seen[0], seen[1:])
 
     def save_input(self, folder: str | Path) -> None:
-        """The prepared picture, as input.png; another one that the field is fitted to, as fitted.png."""
+        """The prepared picture, as input.png; another one that the field is fitted to, as fitted.png; further/."""
         self.picture.save(Path(folder) / "input.png")
+        save_further(Path(folder) / "further", self.further)
         if self.fitted is self.picture:
             return
         self.fitted.save(Path(folder) / "fitted.png")

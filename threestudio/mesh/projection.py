@@ -1,8 +1,9 @@
-"""The picture itself, projected onto the part of the surface that its camera sees.
+"""The pictures themselves, projected onto the parts of the surface that their cameras see.
 
 A point takes the picture's colour with a weight in [0, 1], the field's with the rest. The weight is zero for what the
 camera does not see, and falls smoothly where the picture says little about the surface or may be a little off it: at
 grazing angles, and where one part of the object hides another. Beyond the picture's own outline its colours go on.
+Where several pictures show a point the first one decides.
 
 So that no step shows where one fades into the other, the field's colours are corrected by what they lack where the
 picture is known: near it as the picture demands, farther away by the mean alone (gradient-domain blending, Perez et al.
@@ -37,8 +38,8 @@ def project_picture(
     normals: Float[np.ndarray, "point 3"],
     view: ReferenceView,
 ) -> Float[np.ndarray, "point 3"]:
-    """The field's albedo at points of the surface, with the picture on the part that it shows."""
-    colors, weight = picture_on_surface(mesh, positions, normals, view)
+    """The field's albedo at points of the surface, with the pictures on the parts that they show."""
+    colors, weight = pictures_on_surface(mesh, positions, normals, view)
     return (1.0 - weight) * albedo + weight * colors
 
 
@@ -51,11 +52,13 @@ def color_correction(
     A mark that ends at the picture's rim, an eye or a letter, is not carried around it: what is far from its
     surroundings counts little (one step of iteratively reweighted least squares with the Cauchy weight).
     """
-    colors, weight = picture_on_surface(mesh, mesh.positions, mesh.normals, view)
+    colors, weight = pictures_on_surface(mesh, mesh.positions, mesh.normals, view)
     if weight.sum() < 1.0:
         return np.zeros_like(albedo)
     lacking = colors - albedo
-    fitted = colors if view.fitted is None else _colors_of(view.fitted, view, mesh.positions)
+    fitted = colors
+    if any(one.fitted is not None for one in view.all):
+        fitted, _ = pictures_on_surface(mesh, mesh.positions, mesh.normals, view.as_fitted())
     mean = (weight * (fitted - albedo)).sum(axis=0) / weight.sum()
     topology = Topology.of(mesh.faces, len(mesh.positions))
     edge = np.linalg.norm(np.diff(mesh.positions[topology.edges], axis=1), axis=-1).mean()
@@ -70,6 +73,19 @@ def color_correction(
     surroundings = spread(recall * weight, FAINT * recall)
     away = np.linalg.norm(lacking - surroundings, axis=1, keepdims=True)
     return spread(weight / (1.0 + (away / DETAIL) ** 2), recall)
+
+
+def pictures_on_surface(
+    mesh: Mesh, positions: Float[np.ndarray, "point 3"], normals: Float[np.ndarray, "point 3"], view: ReferenceView
+) -> tuple[Float[np.ndarray, "point 3"], Float[np.ndarray, "point 1"]]:
+    """Of all pictures: each counts with what those before it leave of the weight."""
+    total, weight = np.zeros((len(positions), 3)), np.zeros((len(positions), 1))
+    for one in view.all:
+        colors, certainty = picture_on_surface(mesh, positions, normals, one)
+        share = (1.0 - weight) * certainty
+        total += share * colors
+        weight += share
+    return total / np.maximum(weight, 1e-9), weight
 
 
 def picture_on_surface(
@@ -87,17 +103,10 @@ def picture_on_surface(
     facing = np.flatnonzero((cosine > FADE_COSINES[0]) & inside)
     hits = FirstHits(mesh, view)
     seen = facing[hits.sees(positions[facing])]
-    colors[seen] = _colors_of(view.rgba, view, positions[seen])
+    colors[seen] = _sample(with_colors_beyond(view.rgba), row[seen], column[seen])
     certainty = _sample(_distance_weight(hits, view)[..., None], row[seen], column[seen])
     weight[seen] = certainty * _smoothstep(cosine[seen, None], *FADE_COSINES)
     return colors, weight
-
-
-def _colors_of(
-    rgba: Float[np.ndarray, "h w 4"], view: ReferenceView, positions: Float[np.ndarray, "point 3"]
-) -> Float[np.ndarray, "point 3"]:
-    """Of a picture from the view's camera, where the points fall."""
-    return _sample(with_colors_beyond(rgba), *view.pixels(positions, *rgba.shape[:2]))
 
 
 def with_colors_beyond(rgba: Float[np.ndarray, "h w 4"]) -> Float[np.ndarray, "h w 3"]:

@@ -1,6 +1,7 @@
 """The source picture with its camera, and what that camera sees of a mesh."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,12 +16,22 @@ VISIBLE_WITHIN = 0.004  # how far behind the first hit a point still counts as s
 
 @dataclass(frozen=True)
 class ReferenceView:
-    """A picture with straight alpha and the camera that took it."""
+    """A picture with straight alpha and the camera that took it; and `further` ones of the object, if there are any."""
 
     rgba: Float[np.ndarray, "h w 4"]  # in [0, 1]
     c2w: Float[np.ndarray, "4 4"]
     fovy_deg: float
     fitted: Float[np.ndarray, "h w 4"] | None = None  # what the field was fitted to, where that is another picture
+    further: Sequence["ReferenceView"] = ()
+
+    @property
+    def all(self) -> "list[ReferenceView]":
+        return [self, *self.further]
+
+    def as_fitted(self) -> "ReferenceView":
+        """With the pictures that the field was fitted to."""
+        further = [view.as_fitted() for view in self.further]
+        return replace(self, rgba=self.rgba if self.fitted is None else self.fitted, fitted=None, further=further)
 
     @property
     def origin(self) -> Float[np.ndarray, "3"]:

@@ -1,9 +1,9 @@
 """The second stage: a clean surface, fitted to the picture and to the field (cf. DreamGaussian's and Magic123's).
 
 It starts from an even, closed mesh (`picture_volume`) that is smooth, and moves all vertices together (`large_steps`)
-until the outlines of its renderings (`differentiable`) are those of the picture, at the picture's full resolution, and
-those of the field from all around. The connectivity never changes, so the mesh stays closed and manifold, with as many
-parts as the picture has.
+until the outlines of its renderings (`differentiable`) are those of the picture, at the picture's full resolution,
+those of further pictures where there are any, and those of the field from all around. The connectivity never changes,
+so the mesh stays closed and manifold, with as many parts as the picture has.
 """
 
 import time
@@ -40,6 +40,7 @@ class SurfaceConfig(StartConfig):
     learning_rate: float = within(0.003, 1e-6, 0.1, "world units a step")  # at the start; it falls linearly to nothing
     sharing: float = within(4.0, 0, 1000)  # lambda of "Large Steps": over how many vertices a pull is shared
     field_weight: float = within(0.3, 0, 1000)  # of the field's outlines beside the picture's
+    further_weight: float = within(0.3, 0, 1000)  # of further pictures' outlines, whose cameras are known less well
     fairness: float = within(0.03, 0, 1000)  # weight of the bending energy
     field_views: int = within(16, 0, 1000)
     field_size: int = within(96, 8, 4096, "pixels")  # side of these renderings
@@ -64,11 +65,16 @@ class Target:
         return self.weight * self.pixel_area * (coverage - self.coverage.view(-1)[pixel]).square().sum()
 
 
-def picture_target(view: ReferenceView) -> Target:
+def picture_targets(view: ReferenceView, further_weight: float) -> list[Target]:
+    """Of the picture, and of the further ones."""
+    return [picture_target(view), *(picture_target(one, further_weight) for one in view.further)]
+
+
+def picture_target(view: ReferenceView, weight: float = 1.0) -> Target:
     side = min(LARGEST_PICTURE, view.rgba.shape[0])
     alpha = np.ascontiguousarray(view.rgba[..., 3], dtype=np.float32)
     coverage = torch.from_numpy(cv2.resize(alpha, (side, side), interpolation=cv2.INTER_AREA))
-    return Target(Camera(torch.as_tensor(view.c2w), view.fovy_deg, side, side), coverage, 1.0)
+    return Target(Camera(torch.as_tensor(view.c2w), view.fovy_deg, side, side), coverage, weight)
 
 
 def field_targets(views: Sequence[FieldView], weight: float) -> list[Target]:
@@ -79,9 +85,9 @@ class SurfaceFit:
     """The fit of one mesh. `state` and `load_state` make it go on exactly where it was."""
 
     def __init__(
-        self, start: Mesh, picture: Target, around: Sequence[Target], config: SurfaceConfig, seed: int
+        self, start: Mesh, pictures: Sequence[Target], around: Sequence[Target], config: SurfaceConfig, seed: int
     ) -> None:
-        self.picture, self.around, self.config, self.seed = picture, list(around), config, seed
+        self.pictures, self.around, self.config, self.seed = list(pictures), list(around), config, seed
         self.faces, self.step = start.faces, 0
         self.topology = Topology.of(start.faces, len(start.positions))
         self.smooth = SmoothPositions(start.positions, self.topology, config.sharing)
@@ -108,9 +114,8 @@ class SurfaceFit:
     def _take_step(self) -> None:
         positions = self.smooth.positions().requires_grad_()
         placed = PlacedMesh(positions, self.topology)
-        loss = self.picture.loss(placed)
-        if self.around:
-            loss = loss + self._drawn().loss(placed)
+        targets = [*self.pictures, *([self._drawn()] if self.around else [])]
+        loss = torch.stack([target.loss(placed) for target in targets]).sum()
         (gradient,) = torch.autograd.grad(loss, positions)
         bending = self._bending @ positions.detach().double().numpy()
         total = gradient.double() + self.config.fairness * torch.from_numpy(bending)

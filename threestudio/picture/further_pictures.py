@@ -18,12 +18,14 @@ import torch
 
 from threestudio.errors import UserError
 from threestudio.picture.picture import Picture, prepare_picture
+from threestudio.utils.atomic import atomic_path
 from threestudio.utils.config import config_to_primitive
 from threestudio.utils.files import regular_file
 from threestudio.views import Cameras
 
 SAME_HEIGHT_DEG = 20.0  # elevations as near as this show the object equally tall
 LARGEST_RATIO = 0.95  # of the square that the object's larger side takes
+LIST_FILE = "cameras.json"
 LARGEST_LIST = 1 << 20  # bytes of a cameras.json
 LIST = '{"views": [{"file": .., "azimuth_deg": .., "elevation_deg": ..}]}'
 
@@ -38,9 +40,34 @@ def further_pictures(cfg: Any, source: Picture, camera: Cameras) -> list[tuple[P
             height, width = box_of(picture)
             ratio = min(box_of(source)[0] * max(height, width) / height, LARGEST_RATIO)
             picture = prepare_picture(file, ratio, cfg.background_removal)
-        angles = torch.tensor([[elevation_deg], [azimuth_deg]], dtype=torch.float64)
-        found.append((picture, Cameras(*angles, camera.distance, camera.fovy_deg)))
+        found.append((picture, camera_beside(camera, azimuth_deg, elevation_deg)))
     return found
+
+
+def camera_beside(camera: Cameras, azimuth_deg: float, elevation_deg: float) -> Cameras:
+    """With the source's distance and field of view."""
+    angles = torch.tensor([[elevation_deg], [azimuth_deg]], dtype=torch.float64)
+    return Cameras(*angles, camera.distance, camera.fovy_deg)
+
+
+def save_further(folder: Path, further: list[tuple[Picture, Cameras]]) -> None:
+    """The prepared pictures with a list that `read_further` takes; nothing where there are none."""
+    views = []
+    for count, (picture, camera) in enumerate(further):
+        picture.save(folder / f"{count:03d}.png")
+        angles = {"azimuth_deg": float(camera.azimuth_deg), "elevation_deg": float(camera.elevation_deg)}
+        views.append({"file": f"{count:03d}.png"} | angles)
+    if views:
+        with atomic_path(folder / LIST_FILE) as partial:
+            partial.write_text(json.dumps({"views": views}, indent=1) + "\n", encoding="utf-8")
+
+
+def read_further(folder: Path, camera: Cameras) -> list[tuple[Path, Cameras]] | None:
+    """Files and cameras of what was saved there; None where nothing was."""
+    if not (folder / LIST_FILE).is_file():
+        return None
+    named = named_pictures(str(folder / LIST_FILE), folder)
+    return [(file, camera_beside(camera, *angles)) for file, *angles in named]
 
 
 def box_of(picture: Picture) -> tuple[float, float]:

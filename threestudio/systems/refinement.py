@@ -21,7 +21,7 @@ from threestudio.mesh.isosurface import IsosurfaceSettings, level_of_field
 from threestudio.mesh.mesh import Mesh
 from threestudio.mesh.picture_volume import starting_surface
 from threestudio.mesh.reference_view import ReferenceView
-from threestudio.mesh.surface_stage import SurfaceConfig, SurfaceFit, field_targets, picture_target
+from threestudio.mesh.surface_stage import SurfaceConfig, SurfaceFit, field_targets, picture_targets
 from threestudio.mesh.view_colors import FieldView, RefinedSurface
 from threestudio.utils.checkpoint import load_checkpoint, save_checkpoint
 from threestudio.utils.misc import get_seed
@@ -44,7 +44,8 @@ def refined_surface(system: Any, view: ReferenceView, config: SurfaceConfig) -> 
         start = Mesh(kept["positions"].numpy(), kept["faces"].numpy())
     else:
         kept, start = None, _start(system.geometry, view, config)
-    fit = SurfaceFit(start, picture_target(view), field_targets(views, config.field_weight), config, get_seed())
+    pictures, around = picture_targets(view, config.further_weight), field_targets(views, config.field_weight)
+    fit = SurfaceFit(start, pictures, around, config, get_seed())
     if kept is not None:
         fit.load_state(kept["fit"])
     given = {"positions": torch.from_numpy(start.positions), "faces": torch.from_numpy(start.faces)}
@@ -93,7 +94,7 @@ def _kept(place: Path) -> dict[str, Any] | None:
 
 def _fingerprint(system: Any, view: ReferenceView, config: SurfaceConfig) -> str:
     told = hashlib.sha256(repr((asdict(config), get_seed(), view.fovy_deg)).encode())
-    for array in (view.rgba, view.c2w):
+    for array in [array for one in view.all for array in (one.rgba, one.c2w)]:
         told.update(np.ascontiguousarray(array).tobytes())
     for name, value in sorted(system.geometry.state_dict().items()):
         told.update(name.encode() + value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())

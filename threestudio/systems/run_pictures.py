@@ -13,9 +13,10 @@ from threestudio import cameras
 from threestudio.mesh.reference_view import ReferenceView
 from threestudio.mesh.sheet import save_contact_sheet
 from threestudio.models.geometry.visual_hull import VisualHull
+from threestudio.picture.further_pictures import read_further
 from threestudio.utils.saving import SaverMixin
 
-INPUT, FITTED = "input.png", "fitted.png"
+INPUT, FITTED, FURTHER = "input.png", "fitted.png", "further"
 PROMPT_VIEWS, OVERVIEW = "prompt-views", "contact-sheet.png"
 
 
@@ -43,14 +44,29 @@ def carve(hull: VisualHull, datamodule: Any) -> None:
 
 
 def source_of_run(save_dir: str, datamodule: Any) -> ReferenceView:
-    """The picture that the run was made from, and its camera; an export may be given another config, or none."""
+    """The picture that the run was made from, and its camera; an export may be given another config, or none.
+
+    With the further pictures that the field was fitted to."""
     saved, camera = Path(save_dir), datamodule.camera
     if (saved / INPUT).is_file():
         rgba, fitted = _read(saved / INPUT), _read(saved / FITTED) if (saved / FITTED).is_file() else None
     else:
         rgba = datamodule.picture.rgba
         fitted = None if datamodule.fitted is datamodule.picture else datamodule.fitted.rgba
-    return ReferenceView(rgba, camera.c2w[0].numpy(), float(camera.fovy_deg), fitted)
+    further = further_of_run(saved / FURTHER, datamodule)
+    return ReferenceView(rgba, camera.c2w[0].numpy(), float(camera.fovy_deg), fitted, further)
+
+
+def further_of_run(saved: Path, datamodule: Any) -> list[ReferenceView]:
+    """As the run saved them, or from where the config says that they lie."""
+    if not datamodule.cfg.fit_pictures:
+        return []
+    kept = read_further(saved, datamodule.camera)
+    if kept is not None:
+        seen = [(_read(file), camera) for file, camera in kept]
+    else:
+        seen = [(picture.rgba, camera) for picture, camera in datamodule.further]
+    return [ReferenceView(rgba, camera.c2w[0].numpy(), float(camera.fovy_deg)) for rgba, camera in seen]
 
 
 def _read(file: Path) -> Float[np.ndarray, "h w 4"]:
