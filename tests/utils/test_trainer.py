@@ -1,5 +1,6 @@
 import pytest
 
+from threestudio.errors import UserError
 from threestudio.utils import trainer
 
 
@@ -39,6 +40,15 @@ def test_without_cuda_what_needs_it_is_replaced_and_said(no_cuda, said):
 
 def test_without_cuda_double_precision_stays(no_cuda):
     assert trainer._on_this_machine({"precision": "64-true"})["precision"] == "64-true"
+
+
+@pytest.mark.parametrize("devices", [9, "9", 1000])
+def test_more_processes_than_the_machine_has_cores_for_are_refused(monkeypatch, devices):
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    with pytest.raises(UserError, match=f"trainer.devices: {devices} processes on 4 cores; at most 4"):
+        trainer._on_this_machine({"accelerator": "cpu", "devices": devices})
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert trainer._on_this_machine({"accelerator": "cpu", "devices": 2})["devices"] == 2
 
 
 def test_with_cuda_all_visible_devices_are_used_unless_some_are_asked_for(monkeypatch):

@@ -1,6 +1,7 @@
 """Lightning's Trainer from the config's `trainer` block, on whatever device there is."""
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -115,10 +116,18 @@ def _made(block: str, target: Callable[..., Any], **options: Any) -> Any:
         raise UserError(f"{block}: {error}") from error
 
 
+def _refuse_crowd(devices: Any, cores: int) -> None:
+    """On a CPU each device is a process with a model of its own: hundreds would take the machine down."""
+    processes = int(devices) if str(devices).isdecimal() else 1
+    if processes > max(2, cores):
+        raise UserError(f"trainer.devices: {processes} processes on {cores} cores; at most {max(2, cores)}")
+
+
 def _on_this_machine(options: dict[str, Any]) -> dict[str, Any]:
     """As upstream on CUDA: all visible devices. On a CPU, what needs CUDA is replaced, and said; what asks for the CPU
     by name (several processes for training, say) is left as it is."""
     if options.get("accelerator") == "cpu":
+        _refuse_crowd(options.get("devices", 1), os.cpu_count() or 1)
         return {"devices": 1, **options}
     if torch.cuda.is_available():
         return {"accelerator": "gpu", "devices": -1, **options}
