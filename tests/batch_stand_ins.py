@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import imageio.v2 as imageio
@@ -11,14 +10,12 @@ import trimesh
 from PIL import Image
 from tiny_zero123 import ball_picture
 
+from studies.metrics import Score
+from studies.reconstruction.job import DONE, LOG, Job, Result, write_result
+from threestudio.mesh.files import write_glb, write_obj
+from threestudio.mesh.mesh import Mesh, TexturedMesh
+
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "scripts"))
-
-from reconstruction.job import DONE, LOG, Job, Result, write_result  # noqa: E402
-
-from studies.metrics import Score  # noqa: E402
-from threestudio.mesh.files import write_glb, write_obj  # noqa: E402
-from threestudio.mesh.mesh import Mesh, TexturedMesh  # noqa: E402
 
 # launch.py's way of a picture in about a second: what takes the time is loading the libraries.
 TINY = [

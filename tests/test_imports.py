@@ -59,6 +59,13 @@ def test_every_import_of_our_own_names_what_is_there():
                         assert found, f"{file}:{part.lineno}: {part.module} has no {alias.name}"
 
 
+def test_nothing_that_makes_a_mesh_imports_what_measures_it():
+    for name, file in modules().items():
+        for part in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(part, ast.ImportFrom) and not name.startswith("studies"):
+                assert not (part.module or "").startswith("studies"), f"{file}:{part.lineno}"
+
+
 def loaded(statement: str) -> set[str]:
     command = [sys.executable, "-c", LOADED.format(statement)]
     return set(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))

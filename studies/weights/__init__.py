@@ -1,0 +1,1 @@
+"""Weights: fetched, and converted from one layout into another."""
