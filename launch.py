@@ -65,6 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     choose_gpus(arguments.gpu or FIRST_GPU)
     # Only now, because torch reads the choice when it is imported.
+    import threestudio
     from threestudio.utils.console import one_line, quiet_libraries, set_up_console
     from threestudio.utils.interruption import Interrupted, Interruption
 
@@ -76,6 +77,8 @@ def main(argv: list[str] | None = None) -> int:
 
                 check(arguments.config, overrides)
                 return 0
+            threestudio.info(f"{arguments.config}: the libraries are loaded, which takes seconds.")
+            overrides += early_elevation(arguments.config, overrides)
             from threestudio.run import run
 
             if not arguments.verbose:
@@ -93,6 +96,15 @@ def main(argv: list[str] | None = None) -> int:
         print(message, file=sys.stderr)
         return getattr(error, "exit_code", 2)
     return 0
+
+
+def early_elevation(config: str, overrides: list[str]) -> list[str]:
+    """The picture is looked at before Lightning and diffusers are there: people see at once what is made of it."""
+    from threestudio.elevation.setting import found_elevation
+    from threestudio.utils.config import load_config
+
+    cfg = load_config(config, cli_args=overrides)
+    return found_elevation(cfg) if cfg.resume is None else []
 
 
 def say_where_gpus_are_missing(gpus: str | None) -> None:

@@ -68,7 +68,7 @@ def test_nothing_that_makes_a_mesh_imports_what_measures_it():
 
 def loaded(statement: str) -> set[str]:
     command = [sys.executable, "-c", LOADED.format(statement)]
-    return set(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    return set(json.loads(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout))
 
 
 def test_the_cameras_load_nothing_but_torch_and_its_shapes():
@@ -79,6 +79,12 @@ def test_the_cameras_load_nothing_but_torch_and_its_shapes():
 def test_components_are_there_when_one_is_asked_for():
     asked = "import threestudio; threestudio.find('implicit-volume')"
     assert "pytorch_lightning" in loaded(asked) and "pytorch_lightning" not in loaded("import threestudio")
+
+
+def test_a_picture_is_looked_at_before_what_takes_seconds_to_load():
+    config, picture = ROOT / "configs/cascade-zero123.yaml", ROOT / "load/images/cat.png"
+    look = f"import launch; assert launch.early_elevation({str(config)!r}, ['data.image_path={picture}'])"
+    assert not loaded(look) & {"pytorch_lightning", "lightning_fabric", "diffusers", "transformers"}
 
 
 def at_import(body: list[ast.stmt]) -> Iterator[ast.stmt]:

@@ -13,10 +13,16 @@ AUTO, KEY = "auto", "default_elevation_deg"
 
 def with_elevation(cfg: Any, reload: Callable[[Sequence[str]], Any]) -> Any:
     """`reload` makes the config again with further key=value arguments."""
+    found = found_elevation(cfg)
+    return reload(found) if found else cfg
+
+
+def found_elevation(cfg: Any) -> list[str]:
+    """The key=value that takes the word's place; none where the config has a number."""
     if cfg.data.get(KEY) != AUTO:
-        return cfg
+        return []
     from threestudio.look import look_at
 
     found = look_at(cfg.data.get("image_path", ""), cfg.data).elevation
     threestudio.info(f"Elevation: {found}. If you know it better, say data.{KEY}=<degrees>")
-    return reload([f"data.{KEY}={found.deg:.1f}"])
+    return [f"data.{KEY}={found.deg:.1f}"]
