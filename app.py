@@ -62,8 +62,14 @@ def serve(arguments: argparse.Namespace) -> int:
         print(
             f"http://{arguments.host}:{arguments.port} is ready; Ctrl-C ends it, and it goes on from there", flush=True
         )
-        options = {"log_level": "warning", "server_header": False, "timeout_graceful_shutdown": PATIENCE_SECONDS}
-        uvicorn.run(application, host=arguments.host, port=arguments.port, **options)
+        uvicorn.run(
+            application,
+            host=arguments.host,
+            port=arguments.port,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=PATIENCE_SECONDS,
+        )
     finally:
         studio.close()
     return 0

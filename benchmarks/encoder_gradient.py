@@ -116,8 +116,8 @@ def main(argv: list[str] | None = None) -> None:
             exact, cheap = Encoding(model), Encoding(model, gradient)
             cheap.fit(truth[shown])
             for kind, pulled in (("residual", None), ("noise", noise[place : place + 1])):
-                pair = [pulled_back(encoding, one, pulled).flatten() for encoding in (exact, cheap)]
-                cosines[kind].append(F.cosine_similarity(*pair, dim=0))
+                true, fitted = (pulled_back(encoding, one, pulled).flatten() for encoding in (exact, cheap))
+                cosines[kind].append(F.cosine_similarity(true, fitted, dim=0))
         means = ", ".join(f"{kind} {float(torch.stack(values).mean()):.3f}" for kind, values in cosines.items())
         print(f"{gradient}: cosine with the exact gradient: {means}")
 

@@ -114,7 +114,7 @@ class Guidance(CascadeZero123Guidance):
     """The guidance with a model that is there already, and prompt views that nobody sampled."""
 
     def __init__(self, model: Zero123, setting: Setting) -> None:
-        self.models = SimpleNamespace(refiner=model, visit=lambda *_: nullcontext())
+        self.models: Any = SimpleNamespace(refiner=model, visit=lambda *_: nullcontext())
         config = {"guidance_scale": SCALE, "encoder_gradient": setting.encoder_gradient, "cond_camera_distance": 1.5}
         super().__init__({"base": {"weights": "random"}, **config})
         self.update_step(0, STEP)
@@ -151,7 +151,8 @@ def plain_loss(guidance: Guidance, rgb: Tensor, cameras: dict[str, Tensor]) -> T
 
 
 def our_loss(guidance: Guidance, rgb: Tensor, cameras: dict[str, Tensor]) -> Tensor:
-    return guidance(rgb, **cameras)["loss_sds"]
+    seen: dict[str, Any] = {**cameras}
+    return guidance(rgb, **seen)["loss_sds"]
 
 
 class Clock:

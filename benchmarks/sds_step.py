@@ -56,7 +56,7 @@ def random_weights(folder: Path) -> list[str]:
     from cascade_zero123.zero123.architecture import Architecture, build_model
     from cascade_zero123.zero123.weights.loading import save_zero123
 
-    architecture = OmegaConf.to_container(OmegaConf.load(ROOT / "configs/train-base.yaml").system.architecture)
+    architecture: Any = OmegaConf.to_container(OmegaConf.load(ROOT / "configs/train-base.yaml").system.architecture)
     save_zero123(build_model(Architecture(**architecture)), folder)
     return [f"system.guidance.{part}.weights={folder}" for part in ("base", "refiner")]
 

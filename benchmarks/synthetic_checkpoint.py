@@ -126,7 +126,7 @@ def clip_shapes(sizes: Sizes) -> Shapes:
 
 def state_shapes(sizes: Sizes, ema: bool = True) -> Shapes:
     unet = unet_shapes(sizes)
-    shapes = {"betas": (1000,), "alphas_cumprod": (1000,), "sqrt_one_minus_alphas_cumprod": (1000,)}
+    shapes: Shapes = {"betas": (1000,), "alphas_cumprod": (1000,), "sqrt_one_minus_alphas_cumprod": (1000,)}
     shapes |= {f"model.diffusion_model.{name}": shape for name, shape in unet.items()}
     if ema:
         shapes |= {"model_ema.decay": (), "model_ema.num_updates": ()}

@@ -97,7 +97,8 @@ def random_weights(folder: Path) -> int:
 
     cfg = load_config(str(ROOT / "configs/train-base.yaml"), n_gpus=1)
     torch.manual_seed(0)
-    save_zero123(build_model(Architecture(**OmegaConf.to_container(cfg.system.architecture))), folder)
+    architecture: Any = OmegaConf.to_container(cfg.system.architecture)
+    save_zero123(build_model(Architecture(**architecture)), folder)
     return cfg.system.architecture.settings.image_size
 
 

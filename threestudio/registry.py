@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from threestudio.errors import UserError, nearest_name
 
@@ -16,7 +16,7 @@ OWN = (
     "threestudio.systems",
 )
 
-modules: dict[str, type] = {}
+modules: dict[str, type[Any]] = {}
 withheld: dict[str, str] = {}  # names that would be there, with the reason why they are not
 
 
@@ -46,7 +46,7 @@ def load_components() -> None:
         importlib.import_module(name)
 
 
-def find(name: str) -> type:
+def find(name: str) -> type[Any]:
     """The class registered as `name`; "main:mixin,mixin" puts the mixins before `main` in the bases of a new class."""
     main, colon, mixins = name.partition(":")
     if not colon:
@@ -55,7 +55,7 @@ def find(name: str) -> type:
     return type(f"{main}.{mixins}", tuple(_component(base) for base in bases), {})
 
 
-def _component(name: str) -> type:
+def _component(name: str) -> type[Any]:
     if name not in modules:
         load_components()
     if name in modules:

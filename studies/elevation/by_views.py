@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from cascade_zero123.zero123.model import Zero123
 from jaxtyping import Float
 from torch import Tensor
 
@@ -28,7 +29,7 @@ REACH = 0.7  # half a side of the field's box, world units
 FOVY_DEG, DISTANCE = 20.0, 3.8
 
 
-def elevation_by_views(model: torch.nn.Module, rgba: Float[Tensor, "4 h w"]) -> float:
+def elevation_by_views(model: Zero123, rgba: Float[Tensor, "4 h w"]) -> float:
     """Degrees; a parabola through the best candidate and its neighbours."""
     views = predicted(model, rgba)
     losses = np.array([misfit(views, candidate) for candidate in CANDIDATES_DEG])
@@ -41,7 +42,7 @@ def elevation_by_views(model: torch.nn.Module, rgba: Float[Tensor, "4 h w"]) -> 
 
 
 @torch.no_grad()
-def predicted(model: torch.nn.Module, rgba: Float[Tensor, "4 h w"]) -> Float[Tensor, "view 3 s s"]:
+def predicted(model: Zero123, rgba: Float[Tensor, "4 h w"]) -> Float[Tensor, "view 3 s s"]:
     """The picture and the views around it, on white; of a model whose poses are relative."""
     from cascade_zero123.cascade.source import view_for
     from cascade_zero123.cascade.stages import Sampling, sample_views

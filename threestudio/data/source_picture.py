@@ -17,7 +17,8 @@ class SourcePictureDataModule(SingleImageDataModule):
         pass
 
     def test_dataloader(self) -> DataLoader:
-        return DataLoader([self.batch()], batch_size=None)
+        batches: Any = [self.batch()]  # a list is all that a loader asks of a data set
+        return DataLoader(batches, batch_size=None)
 
     def batch(self) -> dict[str, Any]:
         """`rgba` [1 h w 4], straight, in [0, 1], at the prepared picture's own resolution; angles in degrees.

@@ -58,8 +58,8 @@ def framed(rgba: Float[np.ndarray, "h w 4"]) -> Float[Tensor, "4 s s"]:
 @torch.no_grad()
 def summarised(network: ElevationNetwork, rgba: Float[Tensor, "b 4 s s"]) -> list[Elevation]:
     """Of each picture and its mirror image, whose elevation is the same."""
-    both = [torch.softmax(network(one), dim=1) for one in (rgba, rgba.flip(-1))]
-    return [summary(probability) for probability in (sum(both) / 2).numpy()]
+    own, mirrored = (torch.softmax(network(one), dim=1) for one in (rgba, rgba.flip(-1)))
+    return [summary(probability) for probability in ((own + mirrored) / 2).numpy()]
 
 
 def summary(probability: Float[np.ndarray, "bin"]) -> Elevation:

@@ -83,6 +83,7 @@ def _write_standing(path: PathLike, suffix: str, mesh: Mesh, scale: float) -> li
     data = trimesh.Trimesh(positions, mesh.faces, vertex_colors=_as_bytes(mesh.colors), process=False).export(
         file_type=suffix[1:]
     )
+    assert isinstance(data, bytes)
     with atomic_path(path) as partial:
         partial.write_bytes(data)
     return [path]
@@ -105,7 +106,7 @@ def _put_camera(scene: trimesh.Scene, view: ReferenceView, scale: float) -> None
 def read_glb(path: PathLike) -> trimesh.Trimesh:
     """The mesh of a GLB in world axes (z up), with its texture or colours."""
     try:
-        mesh = trimesh.load(path, file_type="glb", force="mesh", process=False)
+        mesh = trimesh.load_mesh(Path(path), file_type="glb", process=False)
     except (ValueError, KeyError, IndexError) as error:
         raise UserError(f"{path}: not a readable GLB ({error}); export it again") from None
     mesh.vertices = cameras.world_from_gltf(torch.from_numpy(np.array(mesh.vertices))).numpy()

@@ -77,9 +77,8 @@ def _sampled(density: Density, bbox: Float[Tensor, "2 3"], settings: IsosurfaceS
     coarse = _sample_box(sample, lower, upper, min(COARSE_RESOLUTION, settings.resolution))
     haze = haze_of(coarse.values)
     level = _level(coarse, settings.threshold, haze)
-    half = _sample_box(
-        sample, *_occupied_box(coarse, 0.5 * (level + haze), lower, upper), (settings.resolution + 1) // 2
-    )
+    occupied = _occupied_box(coarse, 0.5 * (level + haze), lower, upper)
+    half = _sample_box(sample, occupied[0], occupied[1], (settings.resolution + 1) // 2)
     level = _level(half, settings.threshold, haze)
     return _refine(half, level, sample), level
 

@@ -29,7 +29,7 @@ def with_missing_columns(
 
     They become as thick as the part is wide, or as a sheet that stood there in the field.
     """
-    full = (inside > 0).any(axis=2)
+    full = np.any(inside > 0, axis=2)
     missing = missing_columns(full, mask)
     if not missing.any():
         return inside

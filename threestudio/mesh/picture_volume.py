@@ -199,7 +199,7 @@ def without_pits(
     A field explains a dark window or an eye as readily by a pit as by its colour. The front as the camera sees it is
     opened by a disc (Serra 1982); slopes and whatever is wider than the disc stay.
     """
-    full = (inside > 0).any(axis=2)
+    full = np.any(inside > 0, axis=2)
     front = np.where(full, (inside > 0).argmax(axis=2), inside.shape[2]).astype(np.float32)
     rows, columns = np.nonzero(mask)
     diameter = int(widest * max(np.ptp(rows), np.ptp(columns))) | 1

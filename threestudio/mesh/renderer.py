@@ -16,6 +16,7 @@ from jaxtyping import Float, Integer, UInt8
 from numpy import ndarray
 from PIL import Image
 from torch import Tensor
+from trimesh.visual import TextureVisuals
 
 from threestudio.cameras import camera_positions, projection, rays, world_to_clip
 
@@ -108,25 +109,28 @@ def surface_of(mesh: trimesh.Trimesh) -> Surface:
 
 def uv_and_texture(mesh: trimesh.Trimesh) -> tuple[ndarray | None, ndarray | None]:
     """Texture coordinates and base-colour image in 0..1 (times the material's factor), or None twice."""
-    if mesh.visual.kind != "texture" or mesh.visual.uv is None or len(mesh.visual.uv) != len(mesh.vertices):
+    visual = mesh.visual
+    if not isinstance(visual, TextureVisuals) or visual.uv is None or len(visual.uv) != len(mesh.vertices):
         return None, None
-    material = mesh.visual.material
+    material = visual.material
     image = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
     if image is None:
         return None, None
     texture = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image, np.float32)[..., :3] / 255
-    return np.asarray(mesh.visual.uv, np.float32), np.ascontiguousarray(texture * base_colour(material, 1.0))
+    return np.asarray(visual.uv, np.float32), np.ascontiguousarray(texture * base_colour(material, 1.0))
 
 
 def corner_colours(mesh: trimesh.Trimesh) -> Float[ndarray, "face 3 3"]:
     """RGB in 0..1 at the corners of each face: vertex colours, face colours, or the material's one colour."""
-    kind = mesh.visual.kind
-    if kind == "vertex":
-        return (np.asarray(mesh.visual.vertex_colors, np.float32)[:, :3] / 255)[np.asarray(mesh.faces)]
-    if kind == "face":
-        rgb = np.asarray(mesh.visual.face_colors, np.float32)[:, None, :3] / 255
+    visual = mesh.visual
+    if isinstance(visual, TextureVisuals):
+        rgb = base_colour(visual.material, GREY)
+    elif visual is None or visual.kind is None:
+        rgb = np.full(3, GREY, np.float32)
+    elif visual.kind == "vertex":
+        return (np.asarray(visual.vertex_colors, np.float32)[:, :3] / 255)[np.asarray(mesh.faces)]
     else:
-        rgb = base_colour(mesh.visual.material, GREY) if kind == "texture" else np.full(3, GREY, np.float32)
+        rgb = np.asarray(visual.face_colors, np.float32)[:, None, :3] / 255
     return np.broadcast_to(rgb, (len(mesh.faces), 3, 3))
 
 
@@ -224,7 +228,8 @@ def trace(
 def surface_colours(
     surface: Surface, face: Integer[ndarray, "hit"], weights: Float[ndarray, "hit 3"]
 ) -> Float[ndarray, "hit 3"]:
-    if surface.texture is None:
+    if surface.texture is None or surface.uv is None:
+        assert surface.corner_rgb is not None  # what has no texture has colours
         return interpolated(surface.corner_rgb[face], weights)
     uv = interpolated(surface.uv[surface.faces[face]], weights)
     return bilinear(surface.texture, uv)

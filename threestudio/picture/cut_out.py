@@ -131,9 +131,10 @@ def object_mask(rgb: UInt8[np.ndarray, "h w 3"], delta: Float[np.ndarray, "h w"]
     small_delta = cv2.resize(delta, small.shape[1::-1], interpolation=cv2.INTER_AREA)
     labels = first_guess(small_delta)
     if (labels == cv2.GC_PR_FGD).any() and np.isin(labels, (cv2.GC_BGD, cv2.GC_PR_BGD)).any():
-        models = np.zeros((1, 65)), np.zeros((1, 65))
+        background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
+        everything = (0, 0, *small.shape[1::-1])  # not looked at: the labels say where to begin
         cv2.setRNGSeed(0)
-        cv2.grabCut(small, labels, None, *models, GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
+        cv2.grabCut(small, labels, everything, background, foreground, GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
     inside = fill_false_holes((labels & 1).astype(bool), small_delta)
     smooth = cv2.resize(inside.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     return smooth > 0.5

@@ -46,8 +46,8 @@ def further_pictures(cfg: Any, source: Picture, camera: Cameras) -> list[tuple[P
 
 def camera_beside(camera: Cameras, azimuth_deg: float, elevation_deg: float) -> Cameras:
     """With the source's distance and field of view."""
-    angles = torch.tensor([[elevation_deg], [azimuth_deg]], dtype=torch.float64)
-    return Cameras(*angles, camera.distance, camera.fovy_deg)
+    elevation, azimuth = torch.tensor([[elevation_deg], [azimuth_deg]], dtype=torch.float64)
+    return Cameras(elevation, azimuth, camera.distance, camera.fovy_deg)
 
 
 def save_further(folder: Path, further: list[tuple[Picture, Cameras]]) -> None:

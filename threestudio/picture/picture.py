@@ -60,7 +60,7 @@ class Picture:
         values = cv2.imread(str(place), cv2.IMREAD_UNCHANGED)
         if values is None:
             raise UserError(f"{path}: not a picture that can be read; save it as PNG")
-        values = values.astype(np.float32) / np.iinfo(values.dtype).max
+        values = values.astype(np.float32) / np.iinfo(values.dtype.name).max
         values = values[..., None] if values.ndim == 2 else values[..., 2::-1]
         rows, columns = values.shape[:2]
         centre, half = 0.5 * (self.window.left + self.window.right), 0.5 * (self.window.right - self.window.left)
@@ -199,7 +199,7 @@ def decontaminated(rgba: Float[np.ndarray, "h w 4"], hard_mask: bool) -> Float[n
     A mask without soft pixels was drawn by hand or thresholded: its outermost pixels show background, so they count
     as soft too.
     """
-    core = (rgba[..., 3] > OPAQUE).astype(np.uint8)
+    core: np.ndarray = (rgba[..., 3] > OPAQUE).astype(np.uint8)
     if hard_mask:
         rim = 2 * max(1, round(len(rgba) / 200)) + 1
         core = cv2.erode(core, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (rim, rim)))

@@ -47,8 +47,9 @@ def read_picture(path: str | Path, longest_side: int = LONGEST_SIDE) -> UInt8[np
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # our own limit is checked in `open_picture`
     try:
         with open_picture(path) as image:
-            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-                threestudio.warn(f"{path}: animated ({image.n_frames} frames); only the first frame is used")
+            frames = getattr(image, "n_frames", 1)
+            if frames > 1 and image.format != "MPO":
+                threestudio.warn(f"{path}: animated ({frames} frames); only the first frame is used")
             decode(path, image, longest_side)
             orientation = image.getexif().get(ORIENTATION_TAG, 1)
             small = shrink(path, image, longest_side)
@@ -145,7 +146,9 @@ def to_rgba(image: Image.Image, to_srgb: Any) -> Image.Image:
         return image.convert("RGBA")
     alpha = image.convert("RGBA").getchannel("A")
     colours = image if image.mode == "CMYK" else image.convert("RGB")
-    rgba = ImageCms.applyTransform(colours, to_srgb).convert("RGBA")
+    converted = ImageCms.applyTransform(colours, to_srgb)
+    assert converted is not None  # it is where the colours are changed in place
+    rgba = converted.convert("RGBA")
     rgba.putalpha(alpha)
     return rgba
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch.nn.functional as F
+from pytorch_lightning.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
 
 import threestudio
 from threestudio.errors import UserError
@@ -94,7 +95,7 @@ class BaseSystem(pl.LightningModule, Updateable, SaverMixin):
         """A schedule's value now."""
         return C(value, self.true_current_epoch, self.true_global_step)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
         optimizer = parse_optimizer(self.cfg.optimizer, self)
         if self.cfg.scheduler is None:
             return {"optimizer": optimizer}
@@ -186,10 +187,10 @@ class BaseLift3DSystem(BaseSystem):
     def check_blocks(self, *names: str) -> None:
         """The config of parts that are built later, or not in this run: what is wrong there is said before any work."""
         for name in names:
-            component = self.cfg[f"{name}_type"]
+            component = getattr(self.cfg, f"{name}_type")
             fields = getattr(threestudio.find(component), "Config", None) if component else None
             if fields is not None:
-                parse_structured(fields, self.cfg[name])
+                parse_structured(fields, getattr(self.cfg, name))
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
         return self.renderer(**batch)

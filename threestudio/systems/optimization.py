@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from pytorch_lightning.utilities.types import LRSchedulerConfigType
 from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 
@@ -44,7 +45,7 @@ def parse_optimizer(config: Any, model: nn.Module) -> Optimizer:
     return _make("system.optimizer", torch.optim, Optimizer, block, parameters)
 
 
-def parse_scheduler(config: Any, optimizer: Optimizer) -> dict[str, Any]:
+def parse_scheduler(config: Any, optimizer: Optimizer) -> LRSchedulerConfigType:
     """`{name, interval, args}`: of torch.optim.lr_scheduler; SequentialLR and ChainedScheduler take `schedulers`.
 
     `interval` is "epoch" (upstream's default) or "step".
@@ -71,7 +72,9 @@ def _scheduler(block: Mapping[str, Any], optimizer: Optimizer) -> Any:
 
 
 def _make(path: str, module: Any, base: type, block: Mapping[str, Any], subject: Any) -> Any:
-    kinds = {name: kind for name, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, base)}
+    kinds: dict[str, type[Any]] = {
+        name: kind for name, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, base)
+    }
     name = str(block.get("name", ""))
     if name not in kinds:
         raise UserError(f'{path}.name: unknown "{name}"; {nearest_name(name, kinds)}')

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import threestudio
+from threestudio.data.image import SingleImageDataModule
 from threestudio.errors import UserError, nearest_name
 from threestudio.mesh.surface_stage import SurfaceConfig
 from threestudio.systems import losses
@@ -22,6 +23,7 @@ from threestudio.systems.base import BaseLift3DSystem
 from threestudio.systems.refinement import refined_surface
 from threestudio.systems.run_pictures import carve, hand_picture_over, save_overview, source_of_run
 from threestudio.systems.warm_start import WarmStartViews
+from threestudio.utils.config import config_to_primitive
 from threestudio.utils.misc import get_seed, step_generator
 from threestudio.utils.ranges import one_of, within
 from threestudio.utils.schedules import C_max
@@ -94,18 +96,24 @@ class Zero123System(BaseLift3DSystem):
         weight = self.weight("warm_rgb") + self.weight("warm_mask")
         return self.cfg.warm_start_views > 0 and self.cfg.warm_start_steps > 0 and weight > 0
 
+    @property
+    def datamodule(self) -> SingleImageDataModule:
+        """Lightning's trainer has it, though its type does not say so."""
+        trainer: Any = self.trainer
+        return trainer.datamodule
+
     def on_fit_start(self) -> None:
         super().on_fit_start()
-        data = self.trainer.datamodule.cfg
+        data = self.datamodule.cfg
         for name, key in OF_FILES.items():
             if self.is_ever_weighed(name) and not data.get(key):
                 raise UserError(f"system.loss.lambda_{name} needs data.{key}=true")
         if not data.use_random_camera:
             raise UserError(f"data.use_random_camera: false; {self.cfg.guidance_type} needs random cameras")
         self.guidance = threestudio.find(self.cfg.guidance_type)(self.cfg.guidance)
-        hand_picture_over(self.guidance, self.trainer.datamodule, self)
+        hand_picture_over(self.guidance, self.datamodule, self)
         if getattr(self.geometry, "hull", None) is not None:
-            carve(self.geometry.hull, self.trainer.datamodule)
+            carve(self.geometry.hull, self.datamodule)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
         total = torch.zeros((), device=self.device)
@@ -219,10 +227,11 @@ class Zero123System(BaseLift3DSystem):
 
     def on_predict_start(self) -> None:
         super().on_predict_start()
-        self.exporter.reference = source_of_run(self.get_save_dir(), self.trainer.datamodule)
+        self.exporter.reference = source_of_run(self.get_save_dir(), self.datamodule)
         if self.cfg.refinement:
-            self.exporter.refined = refined_surface(self, self.exporter.reference, SurfaceConfig(**self.cfg.surface))
+            settings = SurfaceConfig(**config_to_primitive(self.cfg.surface))
+            self.exporter.refined = refined_surface(self, self.exporter.reference, settings)
 
     def on_predict_epoch_end(self) -> None:
         super().on_predict_epoch_end()
-        save_overview(self.get_save_dir(), self.true_global_step, self.exporter.reference, self.trainer.datamodule.cfg)
+        save_overview(self.get_save_dir(), self.true_global_step, self.exporter.reference, self.datamodule.cfg)

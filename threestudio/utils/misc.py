@@ -50,9 +50,9 @@ def parse_version(version: str) -> Version:
     return Version(version)
 
 
-def find_last_path(path: str | None) -> str | None:
+def find_last_path(path: str) -> str:
     """`outputs/a/LAST/ckpts/x.ckpt`: the folder of the last name (so of the last timestamp) stands in for LAST."""
-    if path is None or "LAST" not in path:
+    if "LAST" not in path:
         return path
     prefix, suffix = path.replace(" ", "_").split("LAST", 1)
     folder = os.path.dirname(prefix) or "."

@@ -60,11 +60,12 @@ def uv_and_texture(mesh: trimesh.Trimesh) -> tuple[Float[ndarray, "vertex 2"], I
     """Coordinates from the picture's upper left corner; without a texture they are zero."""
     material = getattr(mesh.visual, "material", None)
     texture = getattr(material, "baseColorTexture", None)
-    if texture is None or getattr(mesh.visual, "uv", None) is None:
+    uv = getattr(mesh.visual, "uv", None)
+    if texture is None or uv is None:
         return np.zeros((len(mesh.vertices), 2)), None
     texture = texture.convert("RGB")
     texture.thumbnail((TEXTURE_SIDE, TEXTURE_SIDE), Image.Resampling.LANCZOS)
-    return np.stack([mesh.visual.uv[:, 0], 1 - mesh.visual.uv[:, 1]], axis=1), texture
+    return np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1), texture
 
 
 def whole(

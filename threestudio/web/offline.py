@@ -30,7 +30,8 @@ class _Cleaned:
     """Of a page the links to elsewhere are taken out, which needs it whole; everything else passes as it comes."""
 
     def __init__(self, send: Any) -> None:
-        self.send, self.start, self.body = send, None, b""
+        self.send, self.body = send, b""
+        self.start: dict[str, Any] | None = None  # of a page, held back until it is whole
 
     async def __call__(self, message: Any) -> None:
         if message["type"] == "http.response.start":
@@ -44,12 +45,12 @@ class _Cleaned:
             self.body += message.get("body", b"")
             if message.get("more_body"):
                 return
-            await self._send_page()
+            await self._send_page(self.start)
             return
         await self.send(message)
 
-    async def _send_page(self) -> None:
+    async def _send_page(self, start: dict[str, Any]) -> None:
         body = OUTSIDE.sub(b"", self.body)
-        headers = [pair for pair in self.start["headers"] if pair[0].lower() != b"content-length"]
-        await self.send({**self.start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
+        headers = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
+        await self.send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
         await self.send({"type": "http.response.body", "body": body})

@@ -128,9 +128,14 @@ class JobQueue:
 
     def _spawn(self, job: Job, place: Path, lock: IO[bytes], log: IO[bytes]) -> subprocess.Popen[bytes]:
         """In a session of its own: Ctrl-C in the server's terminal is passed on once, not twice."""
-        streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
-        command = list(self.command(job, place))
-        process = subprocess.Popen(command, **streams, pass_fds=[lock.fileno()], start_new_session=True)
+        process = subprocess.Popen(
+            list(self.command(job, place)),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
         (place / PROCESS).write_text(str(process.pid))
         return process
 

@@ -51,8 +51,8 @@ class Studio:
             with open(path, "wb") as file:
                 shutil.copyfileobj(picture, file)
             self.look(path, cfg, name)
-            for one, file in zip(further, save_further(further, path.parent), strict=True):
-                self.look(file, cfg, one.name)
+            for one, saved in zip(further, save_further(further, path.parent), strict=True):
+                self.look(saved, cfg, one.name)
 
         return self.queue.added(self.store.add(name, suffix_of(name), write, config, settings, steps))
 

@@ -88,7 +88,8 @@ class CascadeModels:
         """Has the Refiner's `image_encoder`, `decoder` or both on the device for as long as the block runs."""
         modules = visitors(self.refiner, *parts) if self.residence.spare_device else []
         try:
-            yield _move(modules, self.residence.device)
+            _move(modules, self.residence.device)
+            yield
         finally:
             _move(modules, HOST)
 

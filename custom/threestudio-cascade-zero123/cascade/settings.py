@@ -71,7 +71,8 @@ def stages_of(
     first, last = _weights(cfg.base, f"{block}.base"), _weights(cfg.refiner, f"{block}.refiner")
     if upstream_path and not (entries[0].weights or first.get("weights")):
         # Upstream names an LDM YAML with every model; a folder has its own configuration.
-        first = {"weights": upstream_path, "config": upstream_config if os.path.isfile(upstream_path) else None} | first
+        config = {"config": upstream_config} if upstream_config and os.path.isfile(upstream_path) else {}
+        first = {"weights": upstream_path} | config | first
     entries[0] = dataclasses.replace(entries[0], **_prompts(cfg, block))
     for place, given in ((0, first), (-1, last)):  # which are one, of a cascade of one
         entries[place] = _with_weights(entries[place], given)
@@ -115,7 +116,8 @@ def refuse_unknown(given: Mapping[str, Any], key: str, known: Sequence[str]) -> 
 def _with_weights(entry: StageConfig, given: Mapping[str, str | None]) -> StageConfig:
     """Other weights take nothing else from those that the list names."""
     kept = {} if "weights" in given else {name: getattr(entry, name) for name in WEIGHTS}
-    return dataclasses.replace(entry, **{name: {**kept, **given}.get(name) for name in WEIGHTS})
+    changed: dict[str, Any] = {name: {**kept, **given}.get(name) for name in WEIGHTS}
+    return dataclasses.replace(entry, **changed)
 
 
 def _choices(entries: Sequence[StageConfig], block: str) -> list[Choice]:

@@ -132,6 +132,7 @@ class TrainingViews(IterableDataset):
         if self.cfg.pale_probability > 0:
             rgba = paled(rgba, self.cfg.pale_probability, generator)
         if self.cfg.augment:
-            rgba, azimuth_deg = augment(rgba, azimuth_deg, self.cfg.object_ratio, tuple(self.cfg.zoom_range), generator)
+            smallest, largest = self.cfg.zoom_range
+            rgba, azimuth_deg = augment(rgba, azimuth_deg, self.cfg.object_ratio, (smallest, largest), generator)
         cameras = Cameras(cameras.elevation_deg, azimuth_deg, cameras.distance)
         return Views(as_seen(rgba, self.channels), cameras)

@@ -53,8 +53,14 @@ class RenderedViewsDataModule(pl.LightningDataModule):
         super().__init__()
         self.cfg: RenderedViewsConfig = parse_structured(RenderedViewsConfig, cfg)
 
+    @property
+    def training(self) -> Any:
+        """Lightning's trainer, which a data module has from the start of a run on."""
+        assert self.trainer is not None
+        return self.trainer
+
     def setup(self, stage: str | None = None) -> None:
-        model = self.trainer.lightning_module.model
+        model = self.training.lightning_module.model
         settings, self.channels = model.settings, model.channels
         val_views = views_for(settings, self.cfg.val_folder, self.cfg.image_size)
         self.val = ValidationViews(val_views, self.cfg.val_objects, self.cfg.val_batch_size, self.channels)
@@ -63,7 +69,7 @@ class RenderedViewsDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Goes on at the trainer's step, so that a resumed run sees the batches that it would have seen."""
-        step = self.trainer.global_step * self.trainer.accumulate_grad_batches
+        step = self.training.global_step * self.training.accumulate_grad_batches
         views = self.training_views(step)
         return DataLoader(views, batch_size=None, num_workers=self.cfg.num_workers, worker_init_fn=StayWithTheTrainer())
 
@@ -75,16 +81,17 @@ class RenderedViewsDataModule(pl.LightningDataModule):
 
     def training_views(self, first_step: int = 0) -> TrainingViews:
         """The draws of this process."""
-        pool = self.trainer.lightning_module.pool
+        pool = self.training.lightning_module.pool
         prompts = None if pool is None else pool.cfg
-        return TrainingViews(self.train_views, self.cfg, self.trainer.global_rank, first_step, prompts, self.channels)
+        return TrainingViews(self.train_views, self.cfg, self.training.global_rank, first_step, prompts, self.channels)
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(self.val, batch_size=None)
 
     def test_dataloader(self) -> DataLoader:
         """Nothing: upstream's launch.py tests whatever it has trained."""
-        return DataLoader([])
+        nothing: Any = []
+        return DataLoader(nothing)
 
     def sample_images(self, count: int) -> Float[Tensor, "view channel h w"]:
         """Source views of training objects, spread evenly, as the model sees them."""

@@ -15,6 +15,6 @@ def warmed_up_decay(decay: float, step: int) -> float:
 @torch.no_grad()
 def update_ema(average: nn.Module, online: nn.Module, decay: float) -> None:
     """In place: every parameter of `average` moves towards the parameter of `online` that has its name."""
-    averages = [parameter for parameter in average.parameters() if parameter.is_floating_point()]
+    averages: list[torch.Tensor] = [parameter for parameter in average.parameters() if parameter.is_floating_point()]
     values = [parameter.detach() for parameter in online.parameters() if parameter.is_floating_point()]
     torch._foreach_lerp_(averages, values, 1.0 - decay)

@@ -8,6 +8,7 @@ maps that are thrown away. Then it is left as it is, as Zero-1-to-3 leaves CLIP.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +34,8 @@ def fit_image_encoder(
     Embeddings come out with a mean variance of 1, so that pose and picture are equally loud in a token.
     """
     encoder = model.image_encoder
-    patches = (encoder.config.image_size // encoder.config.patch_size) ** 2
+    sizes: Any = encoder.config
+    patches = (sizes.image_size // sizes.patch_size) ** 2
     latents = model.latent_shape[0] * model.latent_shape[1] * model.latent_shape[2]
     width = encoder.config.projection_dim
     device = next(encoder.parameters()).device

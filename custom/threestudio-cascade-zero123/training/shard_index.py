@@ -11,6 +11,7 @@ import tarfile
 import uuid
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Int16, Int64, Shaped
@@ -65,7 +66,7 @@ def scan(shard: Path) -> tuple[ShardIndex, bool]:
     """Reads the headers only. What lies behind a broken one is lost, and said to be at every start: False."""
     found: dict[str, dict[int, list[int]]] = {}
     try:
-        tar = tarfile.open(shard, "r:")  # noqa: SIM115 (closed below; opening fails for other reasons than reading)
+        tar: Any = tarfile.open(shard, "r:")  # noqa: SIM115 (closed below; opening fails for other reasons than reading)
     except (tarfile.TarError, ValueError, OverflowError):
         raise UserError(f"{shard}: not an uncompressed tar; unpack it or leave it out") from None
     with tar:

@@ -35,6 +35,7 @@ from ..zero123.patch_autoencoder import PatchAutoencoder
 from ..zero123.weights.diffusers_folder import save_cascade
 from ..zero123.weights.loading import announce, load_zero123, save_zero123
 from .conditions import context_of, drop_conditions
+from .datamodule import RenderedViewsDataModule
 from .ema import update_ema, warmed_up_decay
 from .encoder_fit import fit_image_encoder
 from .objective import draw_timesteps, loss_weights, prediction_target
@@ -98,6 +99,12 @@ class Zero123Training(BaseSystem):
         if self.cfg.gradient_checkpointing:
             self.model.unet.enable_gradient_checkpointing()
 
+    @property
+    def datamodule(self) -> RenderedViewsDataModule:
+        """Lightning's trainer has it, though its type does not say so."""
+        trainer: Any = self.trainer
+        return trainer.datamodule
+
     def initial_model(self) -> Zero123:
         if self.cfg.init_weights:
             model = load_zero123(self.cfg.init_weights)
@@ -110,7 +117,7 @@ class Zero123Training(BaseSystem):
         """A patch autoencoder and an image encoder are fitted once, before the first step; by one process for all."""
         if self.cfg.init_weights or self.resumed:
             return
-        data, model = self.trainer.datamodule, self.model
+        data, model = self.datamodule, self.model
         if self.global_rank == 0:
             if isinstance(model.vae, PatchAutoencoder):
                 model.vae.fit(2.0 * data.sample_images(AUTOENCODER_IMAGES).to(self.device) - 1.0)
@@ -123,7 +130,7 @@ class Zero123Training(BaseSystem):
             for average in filter(None, (self.base, self.average)):
                 getattr(average, name).load_state_dict(fitted.state_dict())
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         projection = list(self.model.cc_projection.parameters())
         ids = {id(parameter) for parameter in projection}
         rest = [p for p in self.model.parameters() if p.requires_grad and id(p) not in ids]
@@ -173,7 +180,7 @@ class Zero123Training(BaseSystem):
         # All processes have to agree on the number of tokens, or one would wait for the other.
         kept = pool.cfg.draw_kept(draw_generator(self.cfg.seed, "kept", step))
         generator = draw_generator(self.cfg.seed, "pool", step, self.global_rank)
-        return pool.draw(self.trainer.datamodule.cfg.batch_size, kept, generator).to(self.device)
+        return pool.draw(self.datamodule.cfg.batch_size, kept, generator).to(self.device)
 
     def denoising_loss(self, batch: Views, generator: torch.Generator) -> Tensor:
         latents = self.model.target_latents(batch.pictures[:, 1])
@@ -215,7 +222,7 @@ class Zero123Training(BaseSystem):
         else:
             self.throughput.end()
         accumulated = self.trainer.accumulate_grad_batches
-        samples = self.trainer.datamodule.cfg.batch_size * self.trainer.world_size
+        samples = self.datamodule.cfg.batch_size * self.trainer.world_size
         self.log("train/samples_per_second", samples * self.throughput.batches_per_second)
         left = (self.trainer.max_steps - self.global_step) * accumulated
         if self.cfg.stop_at is not None and self.trainer.strategy.broadcast(time.time() >= self.cfg.stop_at):
@@ -283,7 +290,7 @@ class Zero123Training(BaseSystem):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The pools of all processes: a resumed run draws from what Base sampled before."""
         if self.pool is not None:
-            gathered = self.all_gather(self.pool.state())
+            gathered: Any = self.all_gather(self.pool.state())
             alone = self.trainer.world_size == 1
             checkpoint["example_pools"] = [
                 {key: (value if alone else value[rank]).cpu() for key, value in gathered.items()}

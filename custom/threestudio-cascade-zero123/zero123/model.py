@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler, ModelMixin, UNet2DConditionModel
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import CLIPVisionModelWithProjection
@@ -103,6 +103,8 @@ class Context:
 class Zero123(nn.Module):
     """The parts of one model and the steps that are the same wherever it is used."""
 
+    vae: ModelMixin  # AutoencoderKL, or another of its interface
+
     def __init__(
         self,
         unet: UNet2DConditionModel,
@@ -151,7 +153,7 @@ class Zero123(nn.Module):
     def _clip_pixels(self, images: Float[Tensor, "view channel h w"]) -> Float[Tensor, "view shown side side"]:
         """What the encoder takes, resized as in the original code: bicubic, aligned corners."""
         images = images[:, : self.image_encoder.config.num_channels]
-        side = self.image_encoder.config.image_size
+        side: Any = self.image_encoder.config.image_size
         if images.shape[-1] != side or images.shape[-2] != side:
             images = F.interpolate(images, (side, side), mode="bicubic", align_corners=True)
         mean, std = images.new_tensor((*CLIP_MEAN, OPACITY_MEAN)), images.new_tensor((*CLIP_STD, OPACITY_STD))

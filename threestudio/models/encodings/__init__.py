@@ -12,7 +12,10 @@ from threestudio.models.encodings.hash_grid import HashGrid
 from threestudio.models.encodings.progressive import ProgressiveBandHashGrid
 from threestudio.utils.base import Updateable
 
-ENCODINGS = {"HashGrid": HashGrid, "ProgressiveBandHashGrid": ProgressiveBandHashGrid}
+ENCODINGS: dict[str, type[HashGrid] | type[ProgressiveBandHashGrid]] = {
+    "HashGrid": HashGrid,
+    "ProgressiveBandHashGrid": ProgressiveBandHashGrid,
+}
 
 
 class CompositeEncoding(nn.Module, Updateable):

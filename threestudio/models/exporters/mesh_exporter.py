@@ -6,6 +6,7 @@ The surface is the refined one where the system has made it (`system.refinement`
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -116,6 +117,8 @@ class MeshExporter(Exporter):
         """RGB in [0, 1] at the points that `at` interpolates from the vertices: the field's, and the picture's where it
         shows them."""
         positions, normals = at(surface.positions), at(surface.normals)
+        at_vertices: Float[np.ndarray, "vertex 3"] | None
+        albedo: Float[np.ndarray, "point 3"] | None
         if self.refined is not None:
             at_vertices = colors_from_views(surface, self.refined.views)
             albedo = at(at_vertices)
@@ -138,12 +141,13 @@ class MeshExporter(Exporter):
     def _output(self, name: str, mesh: Mesh | TexturedMesh) -> ExporterOutput:
         save_type = name.partition("-")[0]
         surface = mesh.mesh if isinstance(mesh, TexturedMesh) else mesh
-        params = {"mesh": mesh, "scale": self.scale(surface)}
+        millimetres = self.scale(surface)
+        params: dict[str, Any] = {"mesh": mesh, "scale": millimetres}
         if save_type == "obj":
             params |= {key: getattr(self.cfg, key) for key in ("save_normal", "save_uv", "texture_format")}
         if save_type == "glb":
             params["view"] = self.reference
-            params["scale"] = 1e-3 * params["scale"] if self.cfg.size_mm > 0 else 1.0
+            params["scale"] = 1e-3 * millimetres if self.cfg.size_mm > 0 else 1.0
         return ExporterOutput(f"{self.cfg.save_name}.{save_type}", save_type, params)
 
 

@@ -22,7 +22,7 @@ class BaseMaterial(BaseModule):
         """Whether a call with these keywords would look at normals, which are costly."""
         return self.requires_normal
 
-    def forward(self, **fields: Any) -> Float[Tensor, "*point 3"]:
+    def forward(self, *positional: Any, **fields: Any) -> Float[Tensor, "*point 3"]:
         """RGB in [0, 1] from `features`, `viewdirs`, `positions`, `light_positions` and the geometry's outputs."""
         raise NotImplementedError
 

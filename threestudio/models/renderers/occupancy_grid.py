@@ -28,6 +28,7 @@ StepOpacity = Callable[[Float[Tensor, "point 3"]], Float[Tensor, "point"]]
 class OccupancyGrid(nn.Module):
     """Before its first update everything counts as occupied."""
 
+    bbox: Float[Tensor, "2 3"]
     occs: Float[Tensor, "cell"]
     latest: Float[Tensor, "cell"]
     inner: Float[Tensor, "cell"]

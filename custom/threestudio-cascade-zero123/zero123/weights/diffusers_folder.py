@@ -11,12 +11,12 @@ A cascade is a folder with `base/` and `refiner/`; a refiner without `vae/` or `
 import dataclasses
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, ModelMixin, UNet2DConditionModel
 from safetensors.torch import save_file
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
@@ -27,7 +27,7 @@ from ...common.ranges import refuse_numbers
 from ..model import NETWORK, SCHEDULER, Settings, Zero123, settings_of
 from ..patch_autoencoder import PatchAutoencoder
 from .complete_folder import whole_folder
-from .fill_model import filled
+from .fill_model import Part, filled
 from .stored_tensor import StoredTensor, Wanted
 from .tensor_files import open_tensors
 
@@ -52,7 +52,7 @@ OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "
 def load_folder(folder: Path, wanted: Wanted) -> Zero123:
     _refuse_other_pipeline(folder)
 
-    def part(name: str, build: Any) -> nn.Module:
+    def part(name: str, build: Callable[[dict[str, Any]], Part]) -> Part:
         file = part_folder(folder, name) / "config.json"
         config = read_json(file)
         refuse_numbers(file, config, NETWORK)
@@ -158,14 +158,14 @@ def chosen_weights(part: str, names: list[str]) -> str | None:
     return next(iter(averages + known), None)
 
 
-def autoencoder(config: dict[str, Any]) -> nn.Module:
+def autoencoder(config: dict[str, Any]) -> ModelMixin:
     name = config.get("_class_name", "AutoencoderKL")
     if name not in AUTOENCODERS:
         raise ValueError(f'unknown autoencoder "{name}"; known are {", ".join(AUTOENCODERS)}')
     return AUTOENCODERS[name].from_config(config)
 
 
-def image_encoder_of(config: dict[str, Any]) -> nn.Module:
+def image_encoder_of(config: dict[str, Any]) -> CLIPVisionModelWithProjection:
     return CLIPVisionModelWithProjection(CLIPVisionConfig(**config))
 
 

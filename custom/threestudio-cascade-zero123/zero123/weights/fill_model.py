@@ -6,7 +6,7 @@ An error names the file and the first bad key, as the file spells it.
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,14 +19,17 @@ from .stored_tensor import StoredTensor, Wanted
 POSITION_IDS = "vision_model.embeddings.position_ids"
 
 
+Part = TypeVar("Part", bound=nn.Module)
+
+
 def filled(
-    build: Callable[[], nn.Module],
+    build: Callable[[], Part],
     built_from: str,
     tensors: dict[str, StoredTensor],
     file: Path,
     wanted: Wanted,
     section: str = "",
-) -> nn.Module:
+) -> Part:
     """The module that `build` makes, with `tensors` (by its own keys): each once, none left over.
 
     `section` says which part of the file these are.
@@ -48,7 +51,7 @@ def filled(
     return module.eval().requires_grad_(False)
 
 
-def _empty(build: Callable[[], nn.Module], built_from: str) -> nn.Module:
+def _empty(build: Callable[[], Part], built_from: str) -> Part:
     try:
         with torch.device("meta"), _WithoutStartingValues():
             return build()
@@ -124,4 +127,5 @@ def _compute_position_ids(module: nn.Module, device: torch.device | str) -> None
     for name, buffer in list(module.named_buffers()):
         if buffer.is_meta:
             assert name == POSITION_IDS, name
-            module.vision_model.embeddings.position_ids = torch.arange(buffer.shape[-1], device=device)[None]
+            embeddings = module.get_submodule(name.rpartition(".")[0])
+            embeddings.position_ids = torch.arange(buffer.shape[-1], device=device)[None]

@@ -52,12 +52,12 @@ def load_ldm(path: Path, config: str | None, wanted: Wanted) -> Zero123:
     built_from = config or "the published configuration (weights of another need its LDM YAML)"
     keys = module_keys(path, with_average(path, tensors), architecture)
     encoder_config = _clip_config(path, tensors)
-    builders = {
+    builders: dict[str, Callable[[], nn.Module]] = {
         "unet": lambda: UNet2DConditionModel(**architecture.unet),
         "vae": lambda: AutoencoderKL(**architecture.vae),
         "image_encoder": lambda: CLIPVisionModelWithProjection(CLIPVisionConfig(**encoder_config)),
     }
-    parts = {}
+    parts: dict[str, Any] = {}
     for part, build in builders.items():
         how = wanted if part in CONVOLUTIONAL else dataclasses.replace(wanted, channels_last=False)
         parts[part] = filled(build, built_from, keys[part], path, how, SECTIONS[part])

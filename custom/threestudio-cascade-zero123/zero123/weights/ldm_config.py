@@ -19,7 +19,7 @@ from .stored_tensor import StoredTensor
 # What the original classes take for parameters that a YAML leaves out.
 UNET_DEFAULTS = {"transformer_depth": 1, "channel_mult": [1, 2, 4, 8], "context_dim": None, "conv_resample": True}
 # Parameters of the original classes whose other values change the network in ways that diffusers' classes do not have.
-ONLY_KNOWN = {
+ONLY_KNOWN: dict[str, dict[str, Any]] = {
     "params": {"conditioning_key": "hybrid", "given_betas": None, "rescale_betas_zero_snr": False},
     "unet_config": {
         "use_spatial_transformer": True,

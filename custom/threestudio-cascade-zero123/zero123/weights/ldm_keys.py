@@ -39,7 +39,7 @@ def helpers() -> SimpleNamespace:
         from diffusers.loaders import single_file_utils as own
     except ImportError:
         return _older_helpers()
-    names = ("create_unet_diffusers_config_from_ldm", "create_vae_diffusers_config_from_ldm")
+    names: tuple[str, ...] = ("create_unet_diffusers_config_from_ldm", "create_vae_diffusers_config_from_ldm")
     names += ("convert_ldm_unet_checkpoint", "convert_ldm_vae_checkpoint")
     return SimpleNamespace(**{name: getattr(own, name) for name in names})
 

@@ -63,7 +63,8 @@ class _Inert(type):
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls.refusal is not None:
             raise cls.refusal
-        return object.__new__(cls)
+        bare: Any = cls
+        return object.__new__(bare)
 
 
 class _InertObject(metaclass=_Inert):
@@ -73,7 +74,8 @@ class _InertObject(metaclass=_Inert):
     __getinitargs__ = ()  # without it, pickle's two oldest ways to call a class would go round `_Inert.__call__`
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "_InertObject":
-        return object.__new__(cls)
+        bare: Any = cls
+        return object.__new__(bare)
 
     def _ignore(self, *args: Any, **kwargs: Any) -> None:
         pass
