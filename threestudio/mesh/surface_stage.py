@@ -40,7 +40,7 @@ class SurfaceConfig(StartConfig):
     learning_rate: float = within(0.003, 1e-6, 0.1, "world units a step")  # at the start; it falls linearly to nothing
     sharing: float = within(4.0, 0, 1000)  # lambda of "Large Steps": over how many vertices a pull is shared
     field_weight: float = within(0.3, 0, 1000)  # of the field's outlines beside the picture's
-    further_weight: float = within(0.3, 0, 1000)  # of further pictures' outlines, whose cameras are known less well
+    further_weight: float = within(1.0, 0, 1000)  # of further pictures' outlines; less where their cameras are guessed
     fairness: float = within(0.03, 0, 1000)  # weight of the bending energy
     field_views: int = within(16, 0, 1000)
     field_size: int = within(96, 8, 4096, "pixels")  # side of these renderings
