@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from threestudio.elevation.setting import with_elevation
 from threestudio.errors import UserError
 from threestudio.extensions import load_extensions
 from threestudio.utils.atomic import remove_unfinished
+from threestudio.utils.callbacks import Origin
 from threestudio.utils.checkpoint import load_checkpoint
 from threestudio.utils.config import load_config
 from threestudio.utils.interruption import Interrupted, Interruption
@@ -37,8 +39,15 @@ from threestudio.utils.trainer import build_trainer
 MODES = ("train", "validate", "test", "export")
 
 
-def run(arguments: argparse.Namespace, overrides: list[str], interruption: Interruption, custom: Path) -> None:
-    """`arguments` are launch.py's; `custom` is the folder of the extensions."""
+def run(
+    arguments: argparse.Namespace,
+    overrides: list[str],
+    interruption: Interruption,
+    custom: Path,
+    command: Sequence[str] | None = None,
+) -> None:
+    """`arguments` are launch.py's; `custom` is the folder of the extensions; `command`, which the run keeps, is this
+    process's unless given."""
     load_extensions(custom)
     n_gpus = max(torch.cuda.device_count(), 1)
 
@@ -69,7 +78,7 @@ def run(arguments: argparse.Namespace, overrides: list[str], interruption: Inter
     system.set_save_dir(os.path.join(cfg.trial_dir, "save"))
     if checkpoint is not None:
         _take_up(checkpoint, cfg, system, mode)
-    trainer = build_trainer(cfg, arguments.config, system, mode == "train", interruption)
+    trainer = build_trainer(cfg, Origin(arguments.config, command or sys.argv), system, mode == "train", interruption)
     with _TrialFolder(Path(cfg.trial_dir), trainer), restoring(cfg.resume):
         _phases(mode, cfg, trainer, system, data)
     if trainer.is_global_zero:

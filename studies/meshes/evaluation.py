@@ -47,6 +47,7 @@ from studies.meshes.scores import (
 from studies.meshes.summary import sheet, table
 from studies.meshes.true_objects import MeshObjects, generated_object
 from studies.reconstruction.plan import deciding
+from studies.store import read_json, refuse_others, write_json
 from threestudio.errors import UserError
 from threestudio.mesh.files import read_glb, write_glb
 from threestudio.utils.atomic import atomic_path
@@ -66,6 +67,7 @@ PICTURE_ALONE: dict[str, Any] = {
     "system.freq.ref_only_steps": 1_000_000,
     "system.guidance.prompt_views": [],
 }
+OTHER_SETTINGS = "made with other settings; choose another --out or remove it"
 SHOWN_VIEWS = (0, 2, 12, 6)  # of the novel views: front, +y side, back from above, -y side
 
 
@@ -103,16 +105,13 @@ class Evaluation:
         """Of one object; kept in scores.json."""
         folder = self.out / method / name
         path, settings = folder / "scores.json", self.settings(method)
-        if path.exists():
-            kept = json.loads(path.read_text())
-            if kept["settings"] != settings:
-                raise UserError(f"{path}: made with other settings; choose another --out or remove it")
+        if (kept := read_json(path)) is not None:
+            refuse_others(kept["settings"], settings, lambda *_: f"{path}: {OTHER_SETTINGS}")
             return kept["scores"]
         start = time.perf_counter()
         glb = self.reconstruct(method, name, truth)
         scores = score(read_glb(glb), truth) | {"seconds": round(time.perf_counter() - start, 1)}
-        with atomic_path(path) as partial:
-            partial.write_text(json.dumps({"settings": settings, "scores": scores}, indent=2) + "\n")
+        write_json(path, {"settings": settings, "scores": scores})
         return scores
 
     def reconstruct(self, method: str, name: str, truth: Truth) -> Path:
@@ -194,7 +193,7 @@ class Evaluation:
         scores: dict[str, dict[str, dict[str, float]]] = {}
         for method in METHODS:
             paths = sorted((self.out / method).glob("*/scores.json"))
-            scores[method] = {path.parent.name: json.loads(path.read_text())["scores"] for path in paths}
+            scores[method] = {path.parent.name: read_json(path)["scores"] for path in paths}
         text = table(scores)
         with atomic_path(self.out / "table.md") as partial:
             partial.write_text(text)

@@ -8,7 +8,7 @@ import numpy as np
 
 from studies.metrics.bootstrap import bootstrap_interval
 from studies.metrics.paper_tables import ARROWS
-from studies.novel_views.kept_scores import RowScores
+from studies.store import RowScores
 
 DIGITS = {"PSNR": 2, "reprojection PSNR": 2, "PSNR to truth": 2, "sharpness": 4}  # of the others, three
 UNITS = {"PSNR": "PSNR, dB", "reprojection PSNR": "reprojection PSNR, dB ↑", "PSNR to truth": "PSNR to truth, dB ↑"}

@@ -27,13 +27,13 @@ from studies.metrics import psnr
 from studies.novel_views import models, ring_field
 from studies.novel_views.comparison import Comparison, Reference, Row, Scores, rows_of
 from studies.novel_views.held_out import Batch, HeldOut
-from studies.novel_views.kept_scores import KeptScores, RowScores
 from studies.novel_views.methods import BASE, ONE_STEP, SAMPLE, Samplings
 from studies.novel_views.models import Model
 from studies.novel_views.ring_field import Ring, reprojected
 from studies.novel_views.ring_samples import Images, RingSamples, ring_cameras, ring_methods
 from studies.novel_views.table3 import both, cascade_ingredients, chosen_samplings, model_line, save_results
 from studies.novel_views.true_ring import TrueRings
+from studies.store import KeptScores, RowScores
 from threestudio.cameras import orbit
 
 TRUTH = "True views"

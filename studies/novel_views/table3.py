@@ -26,7 +26,6 @@ from studies.novel_views import models
 from studies.novel_views.comparison import Comparison, Reference, Row, Scores, rows_of
 from studies.novel_views.held_out import Batch, HeldOut
 from studies.novel_views.image_metrics import ImageMetrics
-from studies.novel_views.kept_scores import KeptScores, RowScores
 from studies.novel_views.methods import (
     BASE,
     COPY,
@@ -44,6 +43,7 @@ from studies.novel_views.methods import (
 )
 from studies.novel_views.models import Model
 from studies.novel_views.pictures import save_pictures
+from studies.store import KeptScores, RowScores
 from threestudio.utils.atomic import atomic_path
 
 LONGER_BASE = "Base, trained for longer"

@@ -17,14 +17,12 @@ from studies.reconstruction.job import (
     Job,
     Result,
     digest,
-    read_json,
     read_result,
-    write_json,
     write_result,
 )
+from studies.store import keep_settings, read_json, write_json
 from threestudio.errors import UserError
 from threestudio.utils.progress import Stage, stage
-from threestudio.utils.resume import differences
 
 ATTEMPTS = 3  # of a picture whose worker died
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -125,11 +123,8 @@ def only_batch_in(out: Path) -> Iterator[None]:
 def refuse_other_settings(method: str, out: Path, settings: Any) -> None:
     """Results of two settings under one name would be compared as one."""
     path = out / method / "settings.json"
-    before = read_json(path)
-    if before is None:
-        write_json(path, settings)
-        return
-    for key, theirs, ours in differences(before, settings):
-        raise UserError(
-            f"{path.parent}: made with other settings: {key} is {theirs} there, {ours} here; choose another --out"
-        )
+
+    def refusal(key: str, there: Any, here: Any) -> str:
+        return f"{path.parent}: made with other settings: {key} is {there} there, {here} here; choose another --out"
+
+    keep_settings(path, settings, refusal)

@@ -8,14 +8,13 @@ OUT/<method>/<picture>/      the run's trial folder, as launch.py makes it: ckpt
 
 import dataclasses
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from studies.metrics import Score
+from studies.store import read_json, write_json
 from threestudio.errors import UserError
-from threestudio.utils.atomic import atomic_path
 from threestudio.utils.files import regular_file
 
 DONE, FAILED = "done", "failed"
@@ -77,16 +76,6 @@ def read_result(job: Job) -> Result | None:
         return None
     scores = {name: Score(**score) for name, score in kept.pop("scores").items()}
     return Result(**kept, scores=scores)
-
-
-def write_json(path: Path, content: Any) -> None:
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def read_json(path: Path) -> Any:
-    """None where there is no such file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def digest(path: str | Path) -> str:

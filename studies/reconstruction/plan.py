@@ -11,9 +11,10 @@ from cascade_zero123.cascade.cache import weights_fingerprint
 from cascade_zero123.zero123.weights.loading import weights_files
 
 from studies.reconstruction.batch import refuse_other_settings
-from studies.reconstruction.job import Job, read_json
+from studies.reconstruction.job import Job
 from studies.reconstruction.pictures import find_pictures
 from studies.reconstruction.settings import DECIDED, settings
+from studies.store import read_json
 from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
 from threestudio.utils.config import config_to_primitive, load_config

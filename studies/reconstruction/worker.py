@@ -80,11 +80,10 @@ class Worker:
         if last is not None:
             overrides.append(setting("resume", str(last)))
             step = int(load_checkpoint(last)["global_step"])
-        # Kept by the run in configs/cmd.txt, from which it can be repeated by hand.
-        sys.argv = ["launch.py", "--config", job.config, "--train", *overrides]
-        print(f"{time.strftime('%F %T')} {' '.join(sys.argv)}", flush=True)
+        command = ["launch.py", "--config", job.config, "--train", *overrides]
+        print(f"{time.strftime('%F %T')} {' '.join(command)}", flush=True)
         modes = {"train": True, "validate": False, "test": False, "export": False}
-        run(argparse.Namespace(config=job.config, **modes), overrides, self.interruption, CUSTOM)
+        run(argparse.Namespace(config=job.config, **modes), overrides, self.interruption, CUSTOM, command)
         return step
 
 

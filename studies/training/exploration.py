@@ -31,10 +31,10 @@ from studies.metrics import psnr
 from studies.novel_views.comparison import Comparison, Reference, Row, Scores, rows_of
 from studies.novel_views.held_out import HeldOut
 from studies.novel_views.image_metrics import ImageMetrics
-from studies.novel_views.kept_scores import KeptScores
 from studies.novel_views.methods import BASE, ONE_STEP, SAMPLE, BaseRows
 from studies.novel_views.models import Model
 from studies.novel_views.table3 import measured, save_results
+from studies.store import KeptScores
 from studies.training.runs import Run, refuse_what_is_no_key, trained
 
 CONFIG = "configs/train-base.yaml"

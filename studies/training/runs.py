@@ -3,7 +3,6 @@
 OUT/<name> holds the weights of its last step, OUT/<name>.json all its settings, OUT/runs/<name> the rest.
 """
 
-import json
 import shutil
 import signal
 import subprocess
@@ -17,8 +16,8 @@ from typing import Any
 from cascade_zero123.cascade.cache import weights_fingerprint
 from cascade_zero123.zero123.weights.loading import weights_files
 
+from studies import store
 from threestudio.errors import UserError
-from threestudio.utils.atomic import atomic_path
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = str(ROOT / "launch.py")
@@ -95,16 +94,17 @@ def code_of(command: list[str]) -> int:
 def keep_settings(run: Run, out: Path) -> None:
     """In OUT/<name>.json; a run of other settings is neither taken for done nor gone on with."""
     record, ours = out / f"{run.name}.json", run.settings()
+
+    def refusal(key: str, there: Any, here: Any) -> str:
+        return f"{record}: {run.name} was trained with other settings: {key} {there}, not {here}; choose another --out"
+
     if (out / run.name).is_dir() or last_checkpoint(out, run.name).exists():
         if not record.is_file():
             raise UserError(f"{record}: missing, so nobody knows how {run.name} was trained; choose another --out")
-        theirs = json.loads(record.read_text(encoding="utf-8"))
-        for key in sorted(ours.keys() | theirs):
-            if ours.get(key) != theirs.get(key):
-                found = f"{key} {theirs.get(key)}, not {ours.get(key)}"
-                raise UserError(f"{record}: {run.name} was trained with other settings: {found}; choose another --out")
-    with atomic_path(record) as unfinished:
-        unfinished.write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")
+        theirs = store.read_json(record)
+        keys = sorted(ours.keys() | theirs)  # one that is not there is None
+        store.refuse_others({key: theirs.get(key) for key in keys}, {key: ours.get(key) for key in keys}, refusal)
+    store.write_json(record, ours)
 
 
 def last_checkpoint(out: Path, name: str) -> Path:

@@ -4,7 +4,8 @@ import copy
 import os
 import shutil
 import signal
-import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -125,20 +126,28 @@ class LastCheckpoint(pl.Callback):
             trainer.save_checkpoint(self.path)
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a run was started by: the config as the user wrote it, and the command that repeats it by hand."""
+
+    config: str
+    command: Sequence[str]
+
+
 class ConfigSnapshotCallback(pl.Callback):
     """Keeps the config as written (raw.yaml), as used (parsed.yaml), and the command line."""
 
-    def __init__(self, config_path: str, config: Any, save_root: str | os.PathLike[str]) -> None:
-        self.config_path, self.config, self.folder = config_path, config, Path(save_root)
+    def __init__(self, origin: Origin, config: Any, save_root: str | os.PathLike[str]) -> None:
+        self.origin, self.config, self.folder = origin, config, Path(save_root)
 
     @rank_zero_only
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         with atomic_path(self.folder / "raw.yaml") as path:
-            shutil.copyfile(self.config_path, path)
+            shutil.copyfile(self.origin.config, path)
         with atomic_path(self.folder / "parsed.yaml") as path:
             dump_config(str(path), self.config)
         with atomic_path(self.folder / "cmd.txt") as path:
-            path.write_text(" ".join(["python", *map(storable, sys.argv)]) + "\n", encoding="utf-8")
+            path.write_text(" ".join(["python", *map(storable, self.origin.command)]) + "\n", encoding="utf-8")
 
 
 class ProgressCallback(pl.Callback):

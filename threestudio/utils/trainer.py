@@ -19,6 +19,7 @@ from threestudio.utils.callbacks import (
     CheckpointFiles,
     ConfigSnapshotCallback,
     LastCheckpoint,
+    Origin,
     ProgressCallback,
     ResumeState,
 )
@@ -48,13 +49,13 @@ CHECKPOINT = {
 }
 
 
-def build_trainer(cfg: Any, config_path: str, system: Any, train: bool, interruption: Interruption) -> pl.Trainer:
+def build_trainer(cfg: Any, origin: Origin, system: Any, train: bool, interruption: Interruption) -> pl.Trainer:
     options = _checked("trainer", cfg.trainer, pl.Trainer, OURS, TRAINER)
     show_progress = options.pop("enable_progress_bar", True)
     files = CheckpointFiles()
     callbacks: list[pl.Callback] = [ProgressCallback()] if show_progress else []
     if train:
-        callbacks += _training_callbacks(cfg, config_path, files, interruption)
+        callbacks += _training_callbacks(cfg, origin, files, interruption)
     if not cfg.system.get("exporter", {}).get("save_video", False):
         options.setdefault("limit_predict_batches", 1)  # the exporter needs no views
     return _made(
@@ -72,7 +73,7 @@ def build_trainer(cfg: Any, config_path: str, system: Any, train: bool, interrup
     )
 
 
-def _training_callbacks(cfg: Any, config_path: str, files: CheckpointFiles, interruption: Interruption) -> list:
+def _training_callbacks(cfg: Any, origin: Origin, files: CheckpointFiles, interruption: Interruption) -> list:
     folder = Path(cfg.trial_dir)
     options = _checked("checkpoint", cfg.checkpoint, ModelCheckpoint, ("dirpath",), CHECKPOINT)
     if options.get("train_time_interval") is not None:
@@ -82,7 +83,7 @@ def _training_callbacks(cfg: Any, config_path: str, files: CheckpointFiles, inte
     return [
         *watching,
         StopAtNonFinite(str(folder / "ckpts" / "last.ckpt")),  # before anything is saved
-        ConfigSnapshotCallback(config_path, cfg, folder / "configs"),
+        ConfigSnapshotCallback(origin, cfg, folder / "configs"),
         ResumeState(cfg),
         LastCheckpoint(folder / "ckpts" / "last.ckpt", files, interruption),
         _made("checkpoint", ModelCheckpoint, dirpath=folder / "ckpts", **options),

@@ -1,25 +1,62 @@
-"""Scores of each object on disk, as they come, so that a rerun goes on where another one ended.
+"""The store of results: what was made stays with the settings that it was made with, is taken up again, and is refused
+for other settings.
 
-One JSON Lines file for each set of rows that is computed together, named by a digest of all that its numbers depend on
-(weights, views, settings), which is its first line. A last line that was cut off is dropped.
+Settings are a JSON file beside the results (`keep_settings`). Scores of many objects are JSON Lines, one file for each
+set of rows that is computed together (`KeptScores`).
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cascade_zero123.common.errors import UserError
-
+from threestudio.errors import UserError
 from threestudio.utils.atomic import atomic_path
+from threestudio.utils.resume import differences
 
+Refusal = Callable[[str, Any, Any], str]  # what to tell of a setting, its value there and its value here
 RowScores = dict[str, dict[str, dict[str, float]]]  # method, kind, metric
 
 
+def keep_settings(path: Path, settings: Mapping[str, Any], refusal: Refusal) -> None:
+    """In `path`, unless there are some: those have to be the same, as `refuse_others` has it."""
+    before = read_json(path)
+    if before is None:
+        write_json(path, settings)
+    else:
+        refuse_others(before, settings, refusal)
+
+
+def refuse_others(theirs: Any, ours: Any, refusal: Refusal) -> None:
+    """UserError for the first setting, however deep, by which what was kept and today's differ."""
+    for key, there, here in differences(theirs, as_kept(ours)):
+        raise UserError(refusal(key, there, here))
+
+
+def as_kept(content: Any) -> Any:
+    """What it is when it is read again: tuples have become lists, numbers as names words."""
+    return json.loads(json.dumps(content))
+
+
+def write_json(path: Path, content: Any) -> None:
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """None where there is no such file."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
 class KeptScores:
-    """`ingredients` are what the scores depend on beside the object; `label` starts the file's name."""
+    """Of each object, as they come, so that a rerun goes on where another one ended.
+
+    The file is named by a digest of all that its numbers depend on (weights, views, settings), which is its first line.
+    A last line that was cut off is dropped. `ingredients` are what the scores depend on beside the object; `label`
+    starts the file's name.
+    """
 
     def __init__(self, folder: Path, label: str, ingredients: Mapping[str, Any]) -> None:
         self.ingredients = json.loads(json.dumps(ingredients, sort_keys=True))
