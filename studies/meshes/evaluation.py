@@ -19,7 +19,6 @@ already is not computed again; an object that fails is reported, and the others 
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -231,8 +230,6 @@ def parse_arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    # As an exception, so that the run in progress is ended too.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     arguments, overrides = parse_arguments(sys.argv[1:] if argv is None else argv)
     try:
         return evaluate(arguments, overrides)

@@ -10,7 +10,6 @@ layout and whatever else such a file holds. MODEL may be anything that `system.g
 """
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
@@ -30,7 +29,6 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 
 
 def main(arguments: list[str] | None = None) -> int:
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that nothing half-written is left
     options = parser().parse_args(arguments)
     transformers.logging.disable_progress_bar()
     try:
