@@ -74,8 +74,7 @@ class _InertObject(metaclass=_Inert):
     __getinitargs__ = ()  # without it, pickle's two oldest ways to call a class would go round `_Inert.__call__`
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "_InertObject":
-        bare: Any = cls
-        return object.__new__(bare)
+        return object.__new__(cls)
 
     def _ignore(self, *args: Any, **kwargs: Any) -> None:
         pass
