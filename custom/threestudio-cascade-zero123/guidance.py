@@ -48,6 +48,8 @@ RATIO_WORTH_SAYING = 0.05  # difference of the object's size from the usual one
 
 @threestudio.register("cascade-zero123-guidance")
 class CascadeZero123Guidance(BaseObject):
+    """The guidance of either host: called as upstream calls its Zero123 guidance, with the whole cascade behind it."""
+
     @dataclass
     class Config(CascadeConfig, BaseObject.Config):
         # Upstream's names of the first model's weights and, for a checkpoint, config.
@@ -94,6 +96,7 @@ class CascadeZero123Guidance(BaseObject):
         self.update_step(0, 0)
 
     def update_step(self, epoch: int, global_step: int, on_load_weights: bool = False) -> None:
+        """Which step it is: schedules of noise and weight follow it."""
         self.step = global_step
         timesteps = len(self.alphas_bar)
         self.min_step = int(timesteps * C(self.cfg.min_step_percent, epoch, global_step))

@@ -22,6 +22,8 @@ EVERY = 500  # steps between looks at what is held out
 
 @dataclass(frozen=True)
 class Training:
+    """How the network is trained."""
+
     steps: int = 6000
     batch_size: int = 48
     learning_rate: float = 2e-3  # at its highest; a cosine to 0

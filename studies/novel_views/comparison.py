@@ -39,6 +39,8 @@ class Reference:
 
 @dataclass(frozen=True)
 class Comparison:
+    """Rows of scores, their means with intervals, and what they differ by from the references, object by object."""
+
     rows: Mapping[Row, Scores]
     references: Sequence[Reference]
     seed: int = 0

@@ -40,6 +40,8 @@ def ring_cameras(batch: Batch, views: int) -> Cameras:
 
 
 class RingSamples(ShownCascade):
+    """Views all around one object by every method, from the same noise."""
+
     def __call__(self, batch: Batch, targets: Cameras) -> Iterator[tuple[str, str, Images]]:
         """Method, kind and ring, of the one object in `batch`."""
         noise = batch.noise(self.base, "ring", len(targets))

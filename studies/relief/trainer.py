@@ -21,6 +21,8 @@ CHECKPOINT = "last.pt"
 
 @dataclass(frozen=True)
 class Training:
+    """How the network is trained; each field is an option of the command."""
+
     steps: int = 8000
     batch_size: int = 8
     learning_rate: float = 1e-3  # at its highest; a cosine to 0
@@ -32,6 +34,8 @@ class Training:
 
 
 class Trainer:
+    """A training with its moving average, which keeps checkpoints in `folder` and goes on from the last one."""
+
     def __init__(self, settings: Training, folder: Path) -> None:
         self.settings, self.folder = settings, folder
         torch.manual_seed(settings.seed)

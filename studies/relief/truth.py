@@ -96,6 +96,8 @@ class Caster:
 
 @dataclass(frozen=True)
 class Hits:
+    """Of rays: whether each met a surface, and what Embree found there."""
+
     hit: Bool[ndarray, "ray"]
     found: dict[str, ndarray]
 

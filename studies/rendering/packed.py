@@ -38,6 +38,8 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class GeneratedObjects:
+    """The objects of one split, made as they are rendered."""
+
     options: argparse.Namespace
 
     def __len__(self) -> int:

@@ -25,6 +25,8 @@ LAUNCH = str(ROOT / "launch.py")
 
 @dataclass(frozen=True)
 class Run:
+    """One training: a config and what it changes; its weights go by `name`."""
+
     name: str
     config: str  # from the repository's root
     overrides: Sequence[str]  # key=value

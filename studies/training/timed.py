@@ -59,6 +59,8 @@ def device_of(name: str, cores: int) -> Device:
 
 
 class Clock:
+    """Counts from when it was made."""
+
     def __init__(self, minutes: float) -> None:
         self.seconds, self.start = 60.0 * minutes, time.monotonic()
 

@@ -158,11 +158,14 @@ class SingleImageIterableDataset(IterableDataset, Updateable):
 
 
 def random_camera_config(cfg: Any) -> Any:
+    """The block `random_camera`, with what it shares with the picture's own camera."""
     return parse_structured(RandomCameraDataModuleConfig, cfg.random_camera)
 
 
 @threestudio.register("single-image-datamodule")
 class SingleImageDataModule(CameraDataModule):
+    """The picture with its camera, further ones, and the random and the turntable's cameras."""
+
     def __init__(self, cfg: Any = None) -> None:
         super().__init__()
         self.cfg = parse_structured(SingleImageDataModuleConfig, cfg)

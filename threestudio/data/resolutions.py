@@ -11,6 +11,8 @@ from threestudio.errors import UserError
 
 @dataclass(frozen=True)
 class Resolution:
+    """One size of renderings, and how many views a batch has of it."""
+
     height: int
     width: int
     batch_size: int = 1
@@ -18,6 +20,8 @@ class Resolution:
 
 @dataclass(frozen=True)
 class ResolutionSchedule:
+    """Which resolution holds from which step on."""
+
     resolutions: tuple[Resolution, ...]
     milestones: tuple[int, ...]
 

@@ -209,6 +209,8 @@ class CameraDataModule(pl.LightningDataModule):
 
 @threestudio.register("random-camera-datamodule")
 class RandomCameraDataModule(CameraDataModule):
+    """Random cameras alone, without a picture."""
+
     def __init__(self, cfg: Any = None) -> None:
         super().__init__()
         self.cfg = parse_structured(RandomCameraDataModuleConfig, cfg)

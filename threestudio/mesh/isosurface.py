@@ -45,6 +45,8 @@ class IsosurfaceSettings:
 
 @dataclass(frozen=True)
 class DensityGrid:
+    """Densities at the corners of cubic cells, and where these lie."""
+
     values: Float[np.ndarray, "x y z"]
     origin: Float[np.ndarray, "3"]
     step: float

@@ -13,6 +13,8 @@ from jaxtyping import Float, Int, UInt8
 
 @dataclass(frozen=True)
 class Mesh:
+    """A triangle mesh in world axes, perhaps with colours at its vertices."""
+
     positions: Float[np.ndarray, "vertex 3"]
     faces: Int[np.ndarray, "face 3"]
     colors: Float[np.ndarray, "vertex 3"] | None = None  # in [0, 1]

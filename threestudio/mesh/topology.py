@@ -31,6 +31,7 @@ class Topology:
 
     @property
     def is_closed(self) -> bool:
+        """Whether every edge has exactly two faces."""
         return bool((self.edge_faces >= 0).all())
 
     def turned_edges(self, front: Bool[np.ndarray, "face"]) -> Int[np.ndarray, "turned"]:

@@ -63,6 +63,7 @@ class BaseSystem(pl.LightningModule, Updateable, SaverMixin):
         """To override: what needs the weights."""
 
     def load_weights(self, weights: str, ignore_modules: Sequence[str] | None = None) -> None:
+        """Those of another run's checkpoint, but for the modules named; UserError where none fits."""
         path = find_last_path(weights)
         ignored = list(ignore_modules) if ignore_modules is not None else None
         state, epoch, global_step = load_module_weights(path, ignore_modules=ignored)
@@ -85,10 +86,12 @@ class BaseSystem(pl.LightningModule, Updateable, SaverMixin):
 
     @property
     def true_current_epoch(self) -> int:
+        """The checkpoint's under test, else Lightning's."""
         return self.current_epoch if self._resumed_eval is None else self._resumed_eval[0]
 
     @property
     def true_global_step(self) -> int:
+        """The checkpoint's under test, else Lightning's."""
         return self.global_step if self._resumed_eval is None else self._resumed_eval[1]
 
     def C(self, value: Any) -> float:
@@ -234,16 +237,19 @@ class BaseLift3DSystem(BaseSystem):
         return write_obj(self.get_save_path(filename), **params)
 
     def save_glb(self, filename: str, **params: Any) -> list[Path]:
+        """To <save_name>.glb in the export's folder."""
         from threestudio.mesh.files import write_glb
 
         return write_glb(self.get_save_path(filename), **params)
 
     def save_ply(self, filename: str, **params: Any) -> list[Path]:
+        """To <save_name>.ply in the export's folder."""
         from threestudio.mesh.files import write_ply
 
         return write_ply(self.get_save_path(filename), **params)
 
     def save_stl(self, filename: str, **params: Any) -> list[Path]:
+        """To <save_name>.stl in the export's folder."""
         from threestudio.mesh.files import write_stl
 
         return write_stl(self.get_save_path(filename), **params)

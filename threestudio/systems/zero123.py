@@ -58,6 +58,8 @@ class Frequencies:
 
 @threestudio.register("zero123-system")
 class Zero123System(BaseLift3DSystem):
+    """The losses of image to 3D: of picture, guidance and warm start, and what keeps the field smooth."""
+
     @dataclass
     class Config(BaseLift3DSystem.Config):
         freq: Frequencies = field(default_factory=Frequencies)
@@ -87,6 +89,7 @@ class Zero123System(BaseLift3DSystem):
 
     @property
     def stage(self) -> str:
+        """Of this step: warm start, or SDS."""
         warm = self.cfg.warm_start_views > 0 and self.true_global_step < self.cfg.warm_start_steps
         return WARM_START if warm else SDS
 
@@ -116,6 +119,7 @@ class Zero123System(BaseLift3DSystem):
             carve(self.geometry.hull, self.datamodule)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
+        """The weighted sum of this step's losses, each of which is logged with and without its weight."""
         total = torch.zeros((), device=self.device)
         for part, terms in self.parts(batch):
             for name, value in terms.items():
@@ -162,6 +166,7 @@ class Zero123System(BaseLift3DSystem):
         return terms | self.regularisers(out)
 
     def sds_losses(self, batch: dict[str, Any]) -> Losses:
+        """The guidance's, on renderings from random cameras."""
         out = self.render(batch, ambient_ratio=self.draw_ambient_ratio())
         every = self.cfg.freq.guidance_eval
         evaluate = every > 0 and self.true_global_step % every == 0
@@ -173,6 +178,7 @@ class Zero123System(BaseLift3DSystem):
         return {"sds": guidance["loss_sds"]} | self.regularisers(out) | self.sparsity(out)
 
     def warm_start_losses(self, batch: dict[str, Any]) -> Losses:
+        """Against the views that were predicted in one step."""
         if self.warm_start is None:
             threestudio.info(
                 f"Warm start: fitting {self.cfg.warm_start_views} views that the model predicts in one step"
@@ -215,12 +221,15 @@ class Zero123System(BaseLift3DSystem):
         return self(batch | shading | {"bg_color": None, "output_normal": normal})
 
     def weight(self, name: str) -> float:
+        """Of a loss, by its schedule, in this step."""
         return self.C(self.cfg.loss.get(f"lambda_{name}", 0.0))
 
     def is_ever_weighed(self, name: str) -> bool:
+        """Whether a loss has any weight in any step."""
         return C_max(self.cfg.loss.get(f"lambda_{name}", 0.0)) > 0
 
     def draw_ambient_ratio(self) -> float:
+        """Of this step's light, which depends on seed and step alone."""
         generator = step_generator(get_seed(), "ambient-ratio", self.true_global_step)
         low = self.cfg.ambient_ratio_min
         return low + (1 - low) * float(torch.rand((), generator=generator))

@@ -17,11 +17,13 @@ class Updateable:
     """Told before and after each batch which step it is; passes it on to its public attributes first."""
 
     def do_update_step(self, epoch: int, global_step: int, on_load_weights: bool = False) -> None:
+        """Tells this part and all those below it which step it is."""
         for part in self._updateable_parts():
             part.do_update_step(epoch, global_step, on_load_weights=on_load_weights)
         self.update_step(epoch, global_step, on_load_weights=on_load_weights)
 
     def do_update_step_end(self, epoch: int, global_step: int) -> None:
+        """Tells this part and all those below it that the step is over."""
         for part in self._updateable_parts():
             part.do_update_step_end(epoch, global_step)
         self.update_step_end(epoch, global_step)
@@ -40,11 +42,13 @@ class Updateable:
 
 
 def update_if_possible(module: Any, epoch: int, global_step: int) -> None:
+    """Where the module listens to steps."""
     if isinstance(module, Updateable):
         module.do_update_step(epoch, global_step)
 
 
 def update_end_if_possible(module: Any, epoch: int, global_step: int) -> None:
+    """Where the module listens to steps."""
     if isinstance(module, Updateable):
         module.do_update_step_end(epoch, global_step)
 

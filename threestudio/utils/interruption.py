@@ -22,6 +22,7 @@ class Interruption:
         self.pending: int | None = None
 
     def handle(self, signal_number: int, frame: FrameType | None) -> None:
+        """The signal's: at once an exception, or kept until the step is done."""
         if not self.deferred or self.pending is not None:
             raise Interrupted(signal_number)
         self.pending = signal_number

@@ -20,6 +20,7 @@ __all__ = [
 
 
 def dot(x: Float[Tensor, "*item axis"], y: Float[Tensor, "*item axis"]) -> Float[Tensor, "*item 1"]:
+    """Along the last axis, which stays."""
     return (x * y).sum(-1, keepdim=True)
 
 

@@ -31,6 +31,7 @@ class Stage:
         self.task = _bar.add_task(name, total=total, completed=done, note="") if _bar is not None else None
 
     def advance(self, steps: int = 1, note: str | None = None) -> None:
+        """By so many, with a note at the end of the line."""
         self.done += steps
         self.note = self.note if note is None else note
         if _bar is not None and self.task is not None:

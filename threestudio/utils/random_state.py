@@ -8,6 +8,7 @@ import torch
 
 
 def random_state() -> dict[str, Any]:
+    """Of every generator that a run draws from."""
     name, keys, *rest = np.random.get_state(legacy=True)  # type: ignore[misc]
     return {
         "python": random.getstate(),
@@ -18,6 +19,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
+    """As `random_state` found it."""
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     name, keys, *rest = state["numpy"]

@@ -40,6 +40,7 @@ class Choice:
     pose_token: str | None = None
 
     def is_same_as(self, other: "Choice") -> bool:
+        """Whether both name the same weights, so that one copy serves."""
         paths = {os.path.realpath(choice.weights) for choice in (self, other)}
         return len(paths) == 1 and (self.config, self.pose_token) == (other.config, other.pose_token)
 

@@ -6,6 +6,7 @@ SCRIPTS = Path(__file__).parents[3] / "scripts"
 
 
 def has_script(name: str) -> bool:
+    """False in another checkout, to which the extension alone was copied."""
     return (SCRIPTS / name).is_file()
 
 

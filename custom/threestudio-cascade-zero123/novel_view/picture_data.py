@@ -19,6 +19,8 @@ from ..common.ranges import within
 
 @dataclass
 class PictureFileConfig:
+    """The picture, how it is framed, and the camera that it was taken with."""
+
     image_path: str = ""
     # Larger side of the object's box over the picture's, to which it is reframed; null takes the picture as it is.
     object_ratio: float | None = within(None, 0.1, 1)
@@ -29,6 +31,8 @@ class PictureFileConfig:
 
 @threestudio.register("picture-file-datamodule")
 class PictureFileDataModule(pl.LightningDataModule):
+    """One batch: the picture with its camera; for hosts without this project's preparation of pictures."""
+
     def __init__(self, cfg: Any = None) -> None:
         super().__init__()
         self.cfg: PictureFileConfig = parse_structured(PictureFileConfig, cfg)

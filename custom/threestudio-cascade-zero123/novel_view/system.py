@@ -29,6 +29,8 @@ from .sampling import NovelViews, TargetSampling, imagine, refine, target_poses
 
 @threestudio.register("novel-view-system")
 class NovelViewSystem(BaseSystem):
+    """`--test` samples the cascade's views at the given cameras and saves them; nothing is trained."""
+
     nothing_to_train = True  # so the host asks for no checkpoint
 
     @dataclass

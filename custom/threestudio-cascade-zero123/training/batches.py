@@ -22,6 +22,8 @@ from .rendered_views import RenderedViews, augment, draw_views, paled
 
 @dataclass
 class RenderedViewsConfig:
+    """Which views are trained on, and how batches are drawn and varied."""
+
     train_folder: str = ""  # as `open_views` takes: packed arrays, a folder of objects, WebDataset shards
     # [[folder, share of the objects drawn], ...]; train_folder has the rest.
     mixed_with: list = within([], 0, 1, text=True)

@@ -74,6 +74,7 @@ class ExamplePool:
 
     @property
     def full(self) -> bool:
+        """Whether it holds as many examples as it may."""
         return len(self) >= self.cfg.pool
 
     def put(self, examples: Views) -> None:
@@ -101,9 +102,11 @@ class ExamplePool:
         return Views(self.images[rows, chosen].float() / 255.0, cameras)
 
     def state(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps of it."""
         return {"images": self.images, "poses": self.poses, "oldest": torch.tensor(self.oldest)}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
+        """The state of the same pool, saved before."""
         self.images, self.poses, self.oldest = state["images"], state["poses"], int(state["oldest"])
 
 

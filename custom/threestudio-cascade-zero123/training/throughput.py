@@ -29,6 +29,7 @@ class Throughput:
 
     @property
     def batches_per_second(self) -> float:
+        """Mean since the first step that counted."""
         return len(self.seconds) / max(sum(self.seconds), 1e-9)
 
     def announcement(self, batches_left: int) -> str | None:

@@ -125,6 +125,7 @@ class Zero123(nn.Module):
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of the latents that are denoised."""
         side = self.unet.config.sample_size
         return self.unet.config.out_channels, side, side
 

@@ -9,6 +9,8 @@ from threestudio.utils.base import BaseModule
 
 
 class BaseBackground(BaseModule):
+    """The colour of rays that meet nothing."""
+
     @dataclass
     class Config(BaseModule.Config):
         pass
@@ -16,4 +18,5 @@ class BaseBackground(BaseModule):
     cfg: Config
 
     def forward(self, dirs: Float[Tensor, "view h w 3"]) -> Float[Tensor, "view h w channel"]:
+        """RGB of each ray's direction."""
         raise NotImplementedError

@@ -14,6 +14,8 @@ from threestudio.utils.ranges import within
 
 @threestudio.register("solid-color-background")
 class SolidColorBackground(BaseBackground):
+    """One colour in all directions; while training, perhaps a random one for each view."""
+
     @dataclass
     class Config(BaseBackground.Config):
         n_output_dims: int = within(3, 1, 256)

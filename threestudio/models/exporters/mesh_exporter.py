@@ -37,6 +37,8 @@ Albedo = Callable[[Float[np.ndarray, "vertex c"]], Float[np.ndarray, "point c"]]
 
 @threestudio.register("mesh-exporter")
 class MeshExporter(Exporter):
+    """The object's outside as a mesh in the formats that `fmt` names."""
+
     @dataclass
     class Config(Exporter.Config):
         # One or several of FORMATS, joined by +. obj-mtl has a texture; obj has it too beside others, and alone, as

@@ -39,12 +39,16 @@ def contract_to_unisphere(
 
 
 class BaseGeometry(BaseModule):
+    """What has a shape."""
+
     def export(self, points: Float[Tensor, "*point 3"], **kwargs: Any) -> dict[str, Tensor]:
         """What a texture needs at these points."""
         return {}
 
 
 class BaseImplicitGeometry(BaseGeometry):
+    """A field of densities and features inside a box, whose surface can be extracted."""
+
     @dataclass
     class Config(BaseGeometry.Config):
         # Half the side of the box around the origin, in world units.
@@ -68,9 +72,11 @@ class BaseImplicitGeometry(BaseGeometry):
         self.register_buffer("bbox", box_of_radius(self.cfg.radius))
 
     def forward(self, points: Float[Tensor, "*point 3"], output_normal: bool = False) -> Mapping[str, Tensor]:
+        """The fields at the points: `density` and `features` at least, `normal` if it is asked for."""
         raise NotImplementedError
 
     def forward_density(self, points: Float[Tensor, "*point 3"]) -> Float[Tensor, "*point 1"]:
+        """The density alone, which is cheaper."""
         raise NotImplementedError
 
     def forward_field(

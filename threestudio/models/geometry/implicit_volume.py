@@ -38,6 +38,8 @@ class BlobAnnealing:
 
 @threestudio.register("implicit-volume")
 class ImplicitVolume(BaseImplicitGeometry):
+    """A hash grid and small networks: density and features of points in the box."""
+
     @dataclass
     class Config(BaseImplicitGeometry.Config):
         n_input_dims: int = within(3, 3, 3)

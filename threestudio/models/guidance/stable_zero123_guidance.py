@@ -8,6 +8,8 @@ from threestudio.models.guidance.zero123_guidance import Zero123Guidance
 
 @threestudio.register("stable-zero123-guidance")
 class StableZero123Guidance(Zero123Guidance):
+    """Upstream's name for the guidance by Stable Zero123, whose pose token is another."""
+
     @dataclass
     class Config(Zero123Guidance.Config):
         pretrained_model_name_or_path: str = "load/zero123/stable_zero123.ckpt"

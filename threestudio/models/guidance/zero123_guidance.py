@@ -27,6 +27,8 @@ CASCADE = "cascade-zero123-guidance"
 
 @threestudio.register("zero123-guidance")
 class Zero123Guidance(BaseObject):
+    """Upstream's name for a cascade of one: a plain Zero-1-to-3."""
+
     @dataclass
     class Config(BaseObject.Config):
         pretrained_model_name_or_path: str = "load/zero123/zero123-xl.ckpt"  # or a folder in diffusers' layout

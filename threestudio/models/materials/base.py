@@ -10,6 +10,8 @@ from threestudio.utils.base import BaseModule
 
 
 class BaseMaterial(BaseModule):
+    """Turns features of points into the colour that is seen."""
+
     @dataclass
     class Config(BaseModule.Config):
         pass

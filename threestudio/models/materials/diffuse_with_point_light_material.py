@@ -23,6 +23,8 @@ SHADINGS = ("albedo", "textureless", "diffuse")
 
 @threestudio.register("diffuse-with-point-light-material")
 class DiffuseWithPointLightMaterial(BaseMaterial):
+    """Lambertian under a point light and ambient light, after DreamFusion; albedo alone by a schedule."""
+
     @dataclass
     class Config(BaseMaterial.Config):
         ambient_light_color: tuple[float, float, float] = within((0.1, 0.1, 0.1), 0, 100)

@@ -15,6 +15,8 @@ from threestudio.utils.ranges import within
 
 @threestudio.register("no-material")
 class NoMaterial(BaseMaterial):
+    """The features, activated, are the colour."""
+
     @dataclass
     class Config(BaseMaterial.Config):
         n_output_dims: int = within(3, 1, 256)

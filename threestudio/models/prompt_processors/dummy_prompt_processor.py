@@ -8,6 +8,8 @@ from threestudio.utils.base import BaseObject
 
 @threestudio.register("dummy-prompt-processor")
 class DummyPromptProcessor(BaseObject):
+    """For guidances that read no text."""
+
     @dataclass
     class Config(BaseObject.Config):
         pretrained_model_name_or_path: str = ""

@@ -23,6 +23,8 @@ class Scene:
 
 
 class Renderer(BaseModule):
+    """Makes pictures of a field seen from given rays."""
+
     @dataclass
     class Config(BaseModule.Config):
         # Half the side of the box that is rendered, in world units.
@@ -36,18 +38,22 @@ class Renderer(BaseModule):
         self.register_buffer("bbox", box_of_radius(self.cfg.radius))
 
     def forward(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        """`comp_rgb`, `opacity`, `depth` and what else a loss may ask for, of each ray."""
         raise NotImplementedError
 
     @property
     def geometry(self) -> Any:
+        """Shared with the system, which trains it."""
         return self.scene.geometry
 
     @property
     def material(self) -> Any:
+        """Shared with the system, which trains it."""
         return self.scene.material
 
     @property
     def background(self) -> Any:
+        """Shared with the system, which trains it."""
         return self.scene.background
 
     def set_geometry(self, geometry: BaseGeometry) -> None:
@@ -61,7 +67,7 @@ class Renderer(BaseModule):
 
 
 class VolumeRenderer(Renderer):
-    pass
+    """A renderer that integrates along rays."""
 
 
 class Rasterizer(Renderer):

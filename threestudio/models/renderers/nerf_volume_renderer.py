@@ -30,6 +30,8 @@ NORMAL_PERTURBATION = 0.01
 
 @threestudio.register("nerf-volume-renderer")
 class NeRFVolumeRenderer(VolumeRenderer):
+    """Emission and absorption along rays (Max 1995), sampled where an occupancy grid finds something."""
+
     @dataclass
     class Config(VolumeRenderer.Config):
         # Steps along the box's diagonal.

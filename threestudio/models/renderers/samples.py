@@ -17,6 +17,7 @@ class RaySamples:
 
     @property
     def middles(self) -> Float[Tensor, "sample"]:
+        """Distances along the ray, halfway between a sample's ends."""
         return 0.5 * (self.starts + self.ends)
 
     def positions(
@@ -48,6 +49,7 @@ class RaySamples:
 
 
 def concatenate(parts: list[RaySamples]) -> RaySamples:
+    """Of several sets of rays, in their order."""
     return RaySamples(
         torch.cat([part.rays for part in parts]),
         torch.cat([part.starts for part in parts]),

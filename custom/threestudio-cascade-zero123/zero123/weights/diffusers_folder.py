@@ -50,6 +50,7 @@ OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "
 
 
 def load_folder(folder: Path, wanted: Wanted) -> Zero123:
+    """A folder in diffusers' layout, or UserError that says which part is missing or does not fit."""
     _refuse_other_pipeline(folder)
 
     def part(name: str, build: Callable[[dict[str, Any]], Part]) -> Part:

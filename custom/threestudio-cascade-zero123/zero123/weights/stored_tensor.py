@@ -156,4 +156,5 @@ def element_size(dtype: torch.dtype) -> int:
 
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """In elements, of a tensor of this shape without gaps."""
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
