@@ -145,7 +145,7 @@ def explore(args: argparse.Namespace, overrides: list[str]) -> None:
     for run in runs:
         model = Model(run.name, trained(run, out))
         base = model.load("cpu").base
-        seen = views_for(base, run, truth, args)
+        seen = views_for(base.settings.image_size, run, truth, args)
         rows |= rows_of(run.name, scores(base, model, seen, truth, numbers, metrics, args), numbers, {BASE: BASE})
         notes.append(
             f"{run.name}: {gigaflops(base):.2f} GFLOP a pass of the U-Net, {megabytes(base):.1f} MB, autoencoder "
@@ -166,9 +166,8 @@ def refuse_missing_views(run: Run) -> None:
             raise UserError(f"{folder}: no such folder, and {run.name} is trained on it; make it with {made}")
 
 
-def views_for(base: Zero123, run: Run, truth: HeldOut, args: argparse.Namespace) -> HeldOut:
-    """The same views at the model's own size: those that it is validated with, where `truth` are smaller."""
-    size = base.settings.image_size
+def views_for(size: int, run: Run, truth: HeldOut, args: argparse.Namespace) -> HeldOut:
+    """The same views at a model's own size: those that it is validated with, where `truth` are smaller."""
     folder = Path(run.settings()["data.val_folder"]) if size > truth.size else args.views
     seen = HeldOut(folder, args.seed, "cpu", size)
     count = min(args.objects, len(truth))

@@ -7,6 +7,7 @@ from cascade_zero123.zero123.weights.loading import load_zero123
 from tiny_training import config, curve, launch
 
 from studies.training import decay_command as decay_training
+from studies.training import runs
 from threestudio.errors import UserError
 
 CONSTANT = {"system__decay_steps": 0, "system__warmup_steps": 1, "system__encoder_steps": 0}
@@ -54,8 +55,8 @@ def test_it_is_one_run_from_there_on_whatever_becomes_of_the_training(tmp_path, 
     stopped = options(tmp_path / "again", training)
     run = decay_training.decay_of(stopped.checkpoint, 4, "decay", stopped.out, [])
     half = [value.replace("trainer.max_steps=7", "trainer.max_steps=5") for value in run.command(stopped.out)]
-    decay_training.trained.__globals__["keep_settings"](run, stopped.out)
-    assert decay_training.trained.__globals__["code_of"](half) == 0
+    runs.keep_settings(run, stopped.out)
+    assert runs.code_of(half) == 0
     stopped.checkpoint.unlink()
     decay_training.decay(stopped, [])
     pair = [load_zero123(str(folder / "out/decay/base")) for folder in (tmp_path, tmp_path / "again")]

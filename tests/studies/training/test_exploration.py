@@ -1,5 +1,4 @@
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -69,14 +68,13 @@ def test_larger_views_of_other_objects_are_refused(tmp_path):
     packed_views(tmp_path / "large")
     cameras = np.load(tmp_path / "large/cameras.npy")
     run = exploration.Run("128-px", "configs/train-base.yaml", [f"data.val_folder={tmp_path / 'large'}"])
-    base = SimpleNamespace(settings=SimpleNamespace(image_size=2 * SIZE))
     given = options(tmp_path, "128-px")
     truth = exploration.HeldOut(given.views, 0)
-    assert exploration.views_for(base, run, truth, given).size == 2 * SIZE
+    assert exploration.views_for(2 * SIZE, run, truth, given).size == 2 * SIZE
     cameras[..., 3] += 1.0
     np.save(tmp_path / "large/cameras.npy", cameras)
     with pytest.raises(UserError, match="large: not the objects and cameras of"):
-        exploration.views_for(base, run, truth, given)
+        exploration.views_for(2 * SIZE, run, truth, given)
 
 
 def test_an_override_that_is_none_is_refused(tmp_path):

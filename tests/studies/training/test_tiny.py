@@ -4,7 +4,7 @@ import pytest
 from cascade_zero123.zero123.weights.loading import load_zero123
 from tiny_training import config
 
-from studies.training import timed
+from studies.training import runs, timed
 from studies.training import tiny as train_tiny
 from threestudio.errors import UserError
 
@@ -45,10 +45,9 @@ def test_base_and_its_refiner_are_trained_and_put_in_place_of_the_old_ones(tmp_p
 def test_in_one_command_and_within_minutes_there_is_a_pair(tmp_path, monkeypatch, device):
     """A GPU is pretended (pretend_accelerator.py), in its precision and with its loaders."""
     tiny_configs(tmp_path, monkeypatch)
-    timed = train_tiny.train_within.__globals__
-    monkeypatch.setitem(timed, "rendered", lambda folder, clock, package: [])
+    monkeypatch.setattr(timed, "rendered", lambda folder, clock, package: [])
     if device == "cuda":
-        monkeypatch.setitem(train_tiny.trained.__globals__, "LAUNCH", str(TESTS / "pretend_accelerator.py"))
+        monkeypatch.setattr(runs, "LAUNCH", str(TESTS / "pretend_accelerator.py"))
     small = [
         "system.warmup_steps=1",
         "data.batch_size=2",
@@ -56,11 +55,9 @@ def test_in_one_command_and_within_minutes_there_is_a_pair(tmp_path, monkeypatch
     ]
     train_tiny.train(given(tmp_path, tmp_path / "load", device=device, minutes=0.1), small)
     out = tmp_path / "out"
-    constant, base = (
-        timed["load_checkpoint"](out / f"runs/{name}/ckpts/last.ckpt") for name in ("base-constant", "base")
-    )
+    constant, base = (timed.load_checkpoint(out / f"runs/{name}/ckpts/last.ckpt") for name in ("base-constant", "base"))
     steps = constant["global_step"]
-    assert steps >= 1 and base["global_step"] == steps + max(2, round(timed["DECAY"] * steps))
+    assert steps >= 1 and base["global_step"] == steps + max(2, round(timed.DECAY * steps))
     assert base["config"]["trainer"].get("precision") == ("bf16-mixed" if device == "cuda" else None)
     models = [
         load_zero123(str(place)) for place in (tmp_path / "load/refiner", tmp_path / "load/base", tmp_path / "init")
@@ -70,16 +67,15 @@ def test_in_one_command_and_within_minutes_there_is_a_pair(tmp_path, monkeypatch
 
 
 def test_as_many_views_are_rendered_as_there_is_time_for(tmp_path, monkeypatch):
-    timed = train_tiny.train_within.__globals__
     asked = []
-    monkeypatch.setitem(timed, "_run", lambda *command: asked.append([str(part) for part in command]))
-    generous, hurried = timed["Clock"](600), timed["Clock"](0)
-    keys = timed["rendered"](tmp_path, generous, Path("furniture.deb"))
+    monkeypatch.setattr(timed, "_run", lambda *command: asked.append([str(part) for part in command]))
+    generous, hurried = timed.Clock(600), timed.Clock(0)
+    keys = timed.rendered(tmp_path, generous, Path("furniture.deb"))
     assert [command[0] for command in asked] == ["render_views.py"] * 2 + ["make_real_objects.py", "render_views.py"]
-    assert asked[1][2] == str(timed["MOST"]) and asked[3][3] == str(timed["MOST_VARIANTS"])
+    assert asked[1][2] == str(timed.MOST) and asked[3][3] == str(timed.MOST_VARIANTS)
     assert keys[-1] == f"data.mixed_with=[[{tmp_path / 'real'},0.5]]"
-    assert len(timed["rendered"](tmp_path, hurried, None)) == 2
-    assert asked[-1][2] == str(timed["FEWEST"])
+    assert len(timed.rendered(tmp_path, hurried, None)) == 2
+    assert asked[-1][2] == str(timed.FEWEST)
 
 
 def test_a_part_of_a_timed_training_that_fails_ends_it_in_one_line(monkeypatch):
