@@ -10,6 +10,7 @@ none over, it is estimated from the white. Timesteps and noise depend on (seed, 
 repeats an uninterrupted one. A cascade of one model, or with `prompt_views: []`, is plain Zero-1-to-3.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from threestudio.utils.misc import C, cleanup, get_rank
 
 from .cascade.cache import ViewCache
 from .cascade.context import EncodedViews
-from .cascade.models import CascadeModels, Residence
+from .cascade.models import CascadeModels, Choice, Residence
 from .cascade.settings import CascadeConfig, stages_of
 from .cascade.source import FurtherPictures, given_views, object_ratio, read_rgba
 from .cascade.stages import Cascade, console_bars
@@ -77,6 +78,7 @@ class CascadeZero123Guidance(BaseObject):
         max_items_eval: int = within(4, -1, 10_000)  # views saved with guidance_eval; -1 is all
 
     cfg: Config
+    make_models: Callable[[Sequence[Choice], Residence], CascadeModels] = CascadeModels  # others in a study
 
     def configure(self) -> None:
         self.cascade = self._cascade()
@@ -262,7 +264,7 @@ class CascadeZero123Guidance(BaseObject):
         name = str(dtype).removeprefix("torch.")
         threestudio.info(f"Loading Zero-1-to-3 weights, to compute in {name}: {choices[-1].weights}")
         spare = cfg.vram_O and self.device.type != "cpu"
-        self.models = CascadeModels(choices, Residence(self.device, dtype, cfg.channels_last, cfg.compile, spare))
+        self.models = self.make_models(choices, Residence(self.device, dtype, cfg.channels_last, cfg.compile, spare))
         return Cascade(stages, self.models, ViewCache(cfg.cache_dir))
 
     def _own_precision(self) -> torch.autocast:

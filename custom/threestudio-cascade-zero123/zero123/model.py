@@ -17,10 +17,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler, ModelMixin, UNet2DConditionModel
+from diffusers import DDIMScheduler
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import CLIPVisionModelWithProjection
 
 from ..common.errors import UserError
 from ..common.ranges import Bounds, refuse_numbers, within
@@ -103,13 +102,15 @@ class Context:
 class Zero123(nn.Module):
     """The parts of one model and the steps that are the same wherever it is used."""
 
-    vae: ModelMixin  # AutoencoderKL, or another of its interface
+    unet: Any  # UNet2DConditionModel, or what has its interface
+    vae: Any  # AutoencoderKL, likewise
+    image_encoder: Any  # CLIPVisionModelWithProjection, likewise
 
     def __init__(
         self,
-        unet: UNet2DConditionModel,
+        unet: nn.Module,
         vae: nn.Module,
-        image_encoder: CLIPVisionModelWithProjection,
+        image_encoder: nn.Module,
         cc_projection: nn.Linear,
         scheduler_config: dict[str, Any],
         settings: Settings,
