@@ -1,5 +1,6 @@
 """An object whose true mesh is known, seen from any camera: the only source of what the truth-teller says."""
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -37,7 +38,7 @@ def true_object(name: str) -> Truth:
     path = Path(name)
     if not path.is_file():
         raise UserError(f"{name}: no such mesh; expected a file, or {GENERATED} and a number")
-    return Truth(load_mesh(path), light_azimuth_deg(len(path.stem)))
+    return Truth(load_mesh(path), light_azimuth_deg(zlib.crc32(path.stem.encode())))
 
 
 def short_name(name: str) -> str:
