@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from threestudio.errors import UserError
 from threestudio.picture.further_pictures import named_pictures
@@ -41,6 +41,14 @@ def degrees(said: str) -> tuple[float, float]:
     except ValueError:
         raise UserError(f"angles={said:.40}: {ANGLES}") from None
     return azimuth, elevation
+
+
+def in_degrees(cell: Any) -> float:
+    """Of a cell of the page's table."""
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        raise UserError(f"{cell!r:.20}: expected degrees") from None
 
 
 def save_further(further: Sequence[Further], folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from threestudio.errors import UserError
 from threestudio.web import drafts, panels
 from threestudio.web.drawing import scene
 from threestudio.web.events import on
-from threestudio.web.further import Further
+from threestudio.web.further import Further, in_degrees
 from threestudio.web.studio import Studio
 
 KEEP, REMOVE = "#16a34a", "#dc2626"
@@ -193,13 +193,6 @@ def refused(draft: drafts.Draft | None, reason: str, editor: Any = None) -> list
 def side_of(name: str) -> int:
     """Azimuth in degrees; behind where the name says nothing, since that is what a first picture lacks most."""
     return next((azimuth for word, azimuth in SIDES if word in name.lower()), SIDES[0][1])
-
-
-def in_degrees(cell: Any) -> float:
-    try:
-        return float(cell)
-    except (TypeError, ValueError):
-        raise UserError(f"{cell!r:.20}: expected degrees") from None
 
 
 def editable(draft: drafts.Draft) -> dict[str, Any]:
