@@ -9,7 +9,7 @@ larger side is `object_ratio` of the square's, as the source's is. All have the 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,19 @@ def camera_beside(camera: Cameras, azimuth_deg: float, elevation_deg: float) -> 
 
 def save_further(folder: Path, further: list[tuple[Picture, Cameras]]) -> None:
     """The prepared pictures with a list that `read_further` takes; nothing where there are none."""
-    views = []
+    named = []
     for count, (picture, camera) in enumerate(further):
         picture.save(folder / f"{count:03d}.png")
-        angles = {"azimuth_deg": float(camera.azimuth_deg), "elevation_deg": float(camera.elevation_deg)}
-        views.append({"file": f"{count:03d}.png"} | angles)
-    if views:
-        with atomic_path(folder / LIST_FILE) as partial:
-            partial.write_text(json.dumps({"views": views}, indent=1) + "\n", encoding="utf-8")
+        named.append((f"{count:03d}.png", float(camera.azimuth_deg), float(camera.elevation_deg)))
+    if named:
+        write_list(folder, named)
+
+
+def write_list(folder: Path, named: Sequence[tuple[str, float, float]]) -> None:
+    """File in the folder, azimuth and elevation in degrees of each, as `named_pictures` reads them."""
+    views = [{"file": file, "azimuth_deg": azimuth, "elevation_deg": elevation} for file, azimuth, elevation in named]
+    with atomic_path(folder / LIST_FILE) as partial:
+        partial.write_text(json.dumps({"views": views}, indent=1) + "\n", encoding="utf-8")
 
 
 def read_further(folder: Path, camera: Cameras) -> list[tuple[Path, Cameras]] | None:

@@ -1,17 +1,15 @@
 """More pictures of a job's object, from known sides: files in its folder, and a cameras.json for `data.pictures`."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from threestudio.errors import UserError
-from threestudio.picture.further_pictures import named_pictures
+from threestudio.picture.further_pictures import LIST_FILE, named_pictures, write_list
 from threestudio.web.limits import suffix_of
 
-CAMERAS = "cameras.json"
 MOST = 8
 ANGLES = "expected azimuth,elevation in degrees, as in 180,0"
 
@@ -43,24 +41,16 @@ def degrees(said: str) -> tuple[float, float]:
     return azimuth, elevation
 
 
-def in_degrees(cell: Any) -> float:
-    """Of a cell of the page's table."""
-    try:
-        return float(cell)
-    except (TypeError, ValueError):
-        raise UserError(f"{cell!r:.20}: expected degrees") from None
-
-
 def save_further(further: Sequence[Further], folder: Path) -> list[Path]:
     """The files, in order, each beside the list that gives it its camera."""
-    views, files = [], []
+    named, files = [], []
     for count, one in enumerate(further, start=1):
         file = folder / f"further-{count}{suffix_of(one.name)}"
         with open(file, "wb") as written:
             shutil.copyfileobj(one.picture, written)
-        views.append({"file": file.name, "azimuth_deg": one.azimuth_deg, "elevation_deg": one.elevation_deg})
+        named.append((file.name, one.azimuth_deg, one.elevation_deg))
         files.append(file)
-    if views:
-        (folder / CAMERAS).write_text(json.dumps({"views": views}, indent=1) + "\n", encoding="utf-8")
-        named_pictures(str(folder / CAMERAS), folder)
+    if named:
+        write_list(folder, named)
+        named_pictures(str(folder / LIST_FILE), folder)  # refuses impossible angles
     return files

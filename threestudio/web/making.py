@@ -12,7 +12,7 @@ from threestudio.errors import UserError
 from threestudio.web import drafts, panels
 from threestudio.web.drawing import scene
 from threestudio.web.events import on
-from threestudio.web.further import Further, in_degrees
+from threestudio.web.further import with_angles
 from threestudio.web.studio import Studio
 
 KEEP, REMOVE = "#16a34a", "#dc2626"
@@ -172,10 +172,9 @@ class Making:
         settings = [f"data.default_elevation_deg={elevation:.0f}", f"trainer.max_steps={steps:.0f}", f"seed={seed:.0f}"]
         with ExitStack() as opened:
             picture = opened.enter_context(open(draft.file, "rb"))
-            further = [
-                Further(name, opened.enter_context(open(file, "rb")), *map(in_degrees, angles))
-                for file, (name, *angles) in zip(files or [], cameras, strict=False)
-            ]
+            opened_files = [opened.enter_context(open(file, "rb")) for file in files or []]
+            names, angles = [Path(file).name for file in files or []], [f"{row[1]},{row[2]}" for row in cameras]
+            further = with_angles(names, opened_files, angles)
             return self.studio.submit(f"{Path(draft.name).stem}.png", picture, config, settings, further).id
 
     def data(self, config: str) -> dict[str, Any]:

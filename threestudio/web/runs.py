@@ -14,9 +14,9 @@ import threestudio
 from threestudio.elevation.setting import AUTO, KEY
 from threestudio.errors import UserError, nearest_name
 from threestudio.extensions import load_extensions
+from threestudio.picture.further_pictures import LIST_FILE
 from threestudio.utils.config import load_config, parse_structured
 from threestudio.utils.named_weights import named_weights
-from threestudio.web.further import CAMERAS
 from threestudio.web.jobs import Job, JobStore, Task
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,7 +88,7 @@ def refuse_wrong(cfg: Any) -> None:
 def own_settings(store: JobStore, job: Job) -> list[str]:
     return [
         f"data.image_path={store.picture(job)}",
-        *(f"data.pictures={cameras}" for cameras in store.place(job).glob(CAMERAS)),
+        *(f"data.pictures={cameras}" for cameras in store.place(job).glob(LIST_FILE)),
         *(f"exp_root_dir={store.folder.parent}", f"name={store.folder.name}", f"tag={job.id}"),
         *("use_timestamp=false", "export_after_train=true", f"watch_seconds={WATCH_SECONDS}"),
     ]
